@@ -1,0 +1,578 @@
+//! The protocol state machine over any `Read + Write`. Owns RFC 6455 by way of tungstenite; knows no
+//! socket, no TLS, no clock and no handler.
+
+use std::{
+    collections::VecDeque,
+    io::{self, Read, Write},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use tungstenite::{
+    Message, WebSocket,
+    error::{CapacityError, ProtocolError},
+    protocol::{Role, WebSocketConfig, frame::coding::CloseCode},
+};
+
+use crate::{
+    error::{Error, Result},
+    event::{CloseFrame, WebSocketEvent},
+    outbound::Outbound,
+};
+
+/// tungstenite zero-fills up to this much before each read (#547): 0.37 µs an idle read at 16 KiB,
+/// 1.10 µs at its default of 128 KiB.
+const READ_BUFFER_SIZE: usize = 16 << 10;
+/// Largest payload of a control frame (RFC 6455, section 5.5).
+const MAX_CONTROL_PAYLOAD: usize = 125;
+/// Largest close reason: a control payload less the two bytes of the code.
+const MAX_CLOSE_REASON: usize = MAX_CONTROL_PAYLOAD - 2;
+/// Pongs that a peer may leave unread before its pings are read no further.
+const MAX_UNREAD_PONGS: usize = 1024;
+
+/// What [`Connection::step`] came to.
+///
+/// ```
+/// use s9_websocket_core::Step;
+/// assert!(matches!(Step::Idle, Step::Idle));
+/// ```
+#[derive(Debug)]
+pub enum Step {
+    /// Something happened.
+    Event(WebSocketEvent),
+    /// Nothing to do until the stream is ready or the deadline has passed.
+    Idle,
+    /// `Quit` has been given out; nothing will ever happen again.
+    Ended,
+}
+
+/// What became of an accepted message. Neither is ever to be sent again.
+///
+/// ```
+/// use s9_websocket_core::Sent;
+/// assert_ne!(Sent::Flushed, Sent::Queued);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// The stream has taken all of it.
+    Flushed,
+    /// Some of it waits for the stream and goes out on the next steps.
+    Queued,
+}
+
+/// The bounds a connection keeps.
+///
+/// ```
+/// let limits = s9_websocket_core::Limits { max_message_size: 1 << 20, ..Default::default() };
+/// assert_eq!(limits.max_frame_size, 16 << 20);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest message accepted from the peer, in bytes.
+    pub max_message_size: usize,
+    /// Largest frame accepted from the peer, in bytes.
+    pub max_frame_size: usize,
+    /// Most bytes accepted for sending and not yet taken by the stream.
+    pub max_buffered_amount: usize,
+    /// How long the closing handshake may take.
+    pub close_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_message_size: 64 << 20,
+            max_frame_size: 16 << 20,
+            max_buffered_amount: 128 << 20,
+            close_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+/// A WebSocket connection in the client role, from the end of its upgrade to its end.
+///
+/// ```
+/// use s9_websocket_core::{Connection, Limits, Step, WebSocketEvent};
+/// use std::{io::Cursor, time::Instant};
+///
+/// // A server's unmasked text frame "hi", and then the end of the stream.
+/// let stream = Cursor::new(vec![0x81, 2, b'h', b'i']);
+/// let mut connection = Connection::new(stream, Vec::new(), Limits::default());
+/// let mut events = Vec::new();
+/// while let Step::Event(event) = connection.step(Instant::now()) {
+///     events.push(event);
+/// }
+/// assert!(matches!(events[0], WebSocketEvent::Activated));
+/// assert!(matches!(&events[1], WebSocketEvent::TextMessage(text) if text == "hi"));
+/// assert!(matches!(events.last(), Some(WebSocketEvent::Quit)));
+/// ```
+pub struct Connection<S> {
+    socket: WebSocket<Outbound<S>>,
+    state: State,
+    activated: bool,
+    /// Accepted messages that wait until the stream has taken what went before them.
+    queue: VecDeque<Message>,
+    /// Payload bytes in `queue`.
+    queued: usize,
+    unread_pongs: usize,
+    limits: Limits,
+}
+
+enum State {
+    Open,
+    /// The closing handshake runs. Its deadline is armed by the first step.
+    Closing {
+        deadline: Option<Instant>,
+        /// The Close frame still to be sent, after the queue.
+        unsent: Option<CloseFrame>,
+        received: Option<CloseFrame>,
+    },
+    /// The peer violated the protocol and is being told so.
+    Failing {
+        deadline: Option<Instant>,
+        error: Error,
+    },
+    /// Only `Quit` is still to be given out.
+    Ending,
+    Ended,
+}
+
+impl<S> Connection<S> {
+    /// The underlying stream.
+    pub fn stream(&self) -> &S {
+        self.socket.get_ref().stream()
+    }
+
+    /// The underlying stream. Reading or writing it breaks the connection.
+    pub fn stream_mut(&mut self) -> &mut S {
+        self.socket.get_mut().stream_mut()
+    }
+
+    /// Bytes accepted for sending and not yet taken by the stream.
+    pub fn buffered_amount(&self) -> usize {
+        self.queued + self.socket.get_ref().unsent()
+    }
+
+    /// Whether messages can be sent.
+    pub fn is_open(&self) -> bool {
+        matches!(self.state, State::Open)
+    }
+
+    /// Whether nothing is left to do but to give out the last events.
+    pub fn is_over(&self) -> bool {
+        matches!(self.state, State::Ending | State::Ended)
+    }
+
+    /// Whether `Quit` has been given out.
+    pub(crate) fn has_ended(&self) -> bool {
+        matches!(self.state, State::Ended)
+    }
+
+    /// Whether a step would do something once the stream can be read.
+    pub fn wants_read(&self) -> bool {
+        self.unread_pongs < MAX_UNREAD_PONGS && !matches!(self.state, State::Failing { .. })
+    }
+
+    /// Whether a step would do something once the stream can be written.
+    pub fn wants_write(&self) -> bool {
+        self.socket.get_ref().is_blocked()
+    }
+
+    /// Whether the time given to the next [`step`](Self::step) matters. An open connection has no
+    /// deadline, so that a loop need not read the clock on every turn.
+    pub fn needs_clock(&self) -> bool {
+        matches!(self.state, State::Closing { .. } | State::Failing { .. })
+    }
+
+    /// When a step has to be made even though the stream is not ready.
+    pub fn deadline(&self) -> Option<Instant> {
+        match self.state {
+            State::Closing { deadline, .. } | State::Failing { deadline, .. } => deadline,
+            _ => None,
+        }
+    }
+}
+
+impl<S: Read + Write> Connection<S> {
+    /// A connection over a stream that has been upgraded; `tail` are the bytes read past the 101.
+    pub fn new(stream: S, tail: Vec<u8>, limits: Limits) -> Self {
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER_SIZE)
+            // Every frame goes to `Outbound` at once.
+            .write_buffer_size(0)
+            .max_message_size(Some(limits.max_message_size))
+            .max_frame_size(Some(limits.max_frame_size));
+        Self {
+            socket: WebSocket::from_partially_read(Outbound::new(stream), tail, Role::Client, Some(config)),
+            state: State::Open,
+            activated: false,
+            queue: VecDeque::new(),
+            queued: 0,
+            unread_pongs: 0,
+            limits,
+        }
+    }
+
+    /// Sends what is pending, then reads at most one message. Never sleeps.
+    ///
+    /// `now` arms and checks deadlines; it may be stale while [`needs_clock`](Self::needs_clock)
+    /// says no.
+    pub fn step(&mut self, now: Instant) -> Step {
+        if !self.activated {
+            self.activated = true;
+            tracing::debug!("connection activated");
+            return Step::Event(WebSocketEvent::Activated);
+        }
+        match self.state {
+            State::Ending => {
+                self.state = State::Ended;
+                tracing::debug!("connection quit");
+                return Step::Event(WebSocketEvent::Quit);
+            }
+            State::Ended => return Step::Ended,
+            State::Open | State::Closing { .. } | State::Failing { .. } => {}
+        }
+        self.send_pending();
+        if self.is_past_deadline(now) || self.violation_was_told() {
+            return self.finish();
+        }
+        if !self.wants_read() {
+            return self.idle();
+        }
+        self.read()
+    }
+
+    /// Sends what is pending without reading, and arms the deadline that a step would arm.
+    pub(crate) fn flush(&mut self, now: Instant) {
+        if !self.is_over() {
+            self.send_pending();
+            self.is_past_deadline(now);
+        }
+    }
+
+    /// Sends a text message.
+    pub fn send_text(&mut self, text: &str) -> Result<Sent> {
+        self.send(Message::text(text))
+    }
+
+    /// Sends a binary message.
+    pub fn send_binary(&mut self, data: Bytes) -> Result<Sent> {
+        self.send(Message::Binary(data))
+    }
+
+    /// Sends a ping of at most 125 bytes (RFC 6455, section 5.5.2).
+    pub fn send_ping(&mut self, data: Bytes) -> Result<Sent> {
+        check_control_payload("ping payload", &data)?;
+        self.send(Message::Ping(data))
+    }
+
+    /// Sends an unsolicited pong of at most 125 bytes (RFC 6455, section 5.5.3). The pongs that
+    /// answer pings are sent without any doing of yours.
+    pub fn send_pong(&mut self, data: Bytes) -> Result<Sent> {
+        check_control_payload("pong payload", &data)?;
+        self.send(Message::Pong(data))
+    }
+
+    /// Starts the closing handshake; `None` sends code 1000. Messages accepted before go out first.
+    ///
+    /// Does nothing if the connection is closing or over.
+    pub fn close(&mut self, frame: Option<CloseFrame>) -> Result<()> {
+        let frame = frame.unwrap_or_else(|| CloseFrame::new(CloseFrame::NORMAL, ""));
+        check_close_frame(&frame)?;
+        if self.is_open() {
+            tracing::debug!(code = frame.code, "closing the connection");
+            self.state = State::Closing { deadline: None, unsent: Some(frame), received: None };
+            self.send_pending();
+        }
+        Ok(())
+    }
+
+    /// Ends at once, without a Close frame; what is unsent is dropped. Only `Quit` follows.
+    pub fn force_quit(&mut self) {
+        if !self.is_over() {
+            tracing::debug!("connection quit by force");
+            self.drop_queue();
+            self.socket.get_mut().discard();
+            self.state = State::Ending;
+        }
+    }
+
+    /// Sends Close 1000 as far as the stream takes it and ends without waiting for the answer. Only
+    /// `Quit` follows.
+    pub fn abandon(&mut self) {
+        if !self.is_over() {
+            if self.is_open() {
+                self.write_close(&CloseFrame::new(CloseFrame::NORMAL, ""));
+            }
+            // What was corked or blocked goes first, and the Close frame behind it.
+            self.socket.get_mut().send_unsent();
+            self.drop_queue();
+            self.state = State::Ending;
+        }
+    }
+
+    /// Ends an open connection with this error; `Error` and `Quit` follow.
+    pub(crate) fn fail(&mut self, error: Error) {
+        if !self.is_over() {
+            self.drop_queue();
+            self.socket.get_mut().discard();
+            self.state = State::Failing { deadline: None, error };
+        }
+    }
+
+    /// Leaves the bound on unsent bytes to the caller, who has checked it already.
+    pub(crate) fn lift_buffer_limit(&mut self) {
+        self.limits.max_buffered_amount = usize::MAX;
+    }
+
+    /// Keeps everything sent from now on back until [`uncork`](Self::uncork).
+    pub fn cork(&mut self) {
+        self.socket.get_mut().set_corked(true);
+    }
+
+    /// Sends in one write what was kept back since [`cork`](Self::cork).
+    pub fn uncork(&mut self) {
+        self.socket.get_mut().set_corked(false);
+        if self.socket.get_ref().unsent() > 0 {
+            self.send_pending();
+        }
+    }
+
+    fn send(&mut self, message: Message) -> Result<Sent> {
+        if !self.is_open() {
+            return Err(Error::ConnectionClosed("nothing can be sent once closing has begun"));
+        }
+        let (size, buffered) = (message.len(), self.buffered_amount());
+        if buffered.saturating_add(size) > self.limits.max_buffered_amount {
+            return Err(Error::WriteBufferFull { size, buffered, limit: self.limits.max_buffered_amount });
+        }
+        if self.socket.get_ref().is_blocked() {
+            self.queued += size;
+            self.queue.push_back(message);
+            return Ok(Sent::Queued);
+        }
+        self.write(message);
+        let outbound = self.socket.get_ref();
+        if let Some(failure) = outbound.failure() {
+            return Err(Error::io("sending", io::Error::new(failure.kind(), failure.to_string())));
+        }
+        Ok(if outbound.unsent() == 0 { Sent::Flushed } else { Sent::Queued })
+    }
+
+    fn write(&mut self, message: Message) {
+        // A pong only fills tungstenite's slot for one; `flush` makes a frame of it.
+        let written = self.socket.write(message).and_then(|()| self.socket.flush());
+        // `Outbound` takes everything and this connection is open, so there is nothing to refuse.
+        debug_assert!(written.is_ok(), "{written:?}");
+    }
+
+    fn write_close(&mut self, frame: &CloseFrame) {
+        let code = CloseCode::from(frame.code);
+        let reason = frame.reason.as_str().into();
+        // Fails only when tungstenite has seen the end of the stream: then nobody hears it.
+        let _ = self.socket.close(Some(tungstenite::protocol::CloseFrame { code, reason }));
+    }
+
+    /// Moves bytes and queued messages to the stream until it blocks, then the Close frame.
+    fn send_pending(&mut self) {
+        loop {
+            if self.socket.get_ref().unsent() > 0 {
+                self.socket.get_mut().send_unsent();
+            }
+            if self.socket.get_ref().is_blocked() {
+                return;
+            }
+            self.unread_pongs = 0;
+            let Some(message) = self.queue.pop_front() else { break };
+            self.queued -= message.len();
+            self.write(message);
+        }
+        if let State::Closing { unsent, .. } = &mut self.state {
+            if let Some(frame) = unsent.take() {
+                self.write_close(&frame);
+            }
+        }
+    }
+
+    fn drop_queue(&mut self) {
+        if !self.queue.is_empty() {
+            tracing::warn!(messages = self.queue.len(), "messages not sent before the connection ended");
+        }
+        self.queue.clear();
+        self.queued = 0;
+    }
+
+    fn is_past_deadline(&mut self, now: Instant) -> bool {
+        let limit = self.limits.close_timeout;
+        match &mut self.state {
+            State::Closing { deadline, .. } | State::Failing { deadline, .. } => {
+                now >= *deadline.get_or_insert(now + limit)
+            }
+            _ => false,
+        }
+    }
+
+    fn violation_was_told(&self) -> bool {
+        matches!(self.state, State::Failing { .. }) && !self.socket.get_ref().is_blocked()
+    }
+
+    fn read(&mut self) -> Step {
+        loop {
+            match self.socket.read() {
+                Ok(Message::Text(text)) => {
+                    tracing::trace!(bytes = text.len(), "text message");
+                    return Step::Event(WebSocketEvent::TextMessage(text.into()));
+                }
+                Ok(Message::Binary(data)) => {
+                    tracing::trace!(bytes = data.len(), "binary message");
+                    return Step::Event(WebSocketEvent::BinaryMessage(data));
+                }
+                Ok(Message::Ping(data)) => {
+                    tracing::trace!(bytes = data.len(), "ping");
+                    self.answer();
+                    if self.socket.get_ref().is_blocked() {
+                        self.unread_pongs += 1;
+                    }
+                    return Step::Event(WebSocketEvent::Ping(data));
+                }
+                Ok(Message::Pong(data)) => {
+                    tracing::trace!(bytes = data.len(), "pong");
+                    return Step::Event(WebSocketEvent::Pong(data));
+                }
+                Ok(Message::Close(frame)) => {
+                    self.note_close(frame);
+                    // The next step arms the deadline: `now` may be stale, and a blocking read for
+                    // the end of the stream needs the deadline first.
+                    return self.idle();
+                }
+                // Only given out where raw frames are written.
+                Ok(Message::Frame(_)) => {}
+                Err(tungstenite::Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return self.idle();
+                }
+                Err(error) => return self.fail_read(error),
+            }
+        }
+    }
+
+    /// Writes the pong or Close that tungstenite has queued as an answer.
+    fn answer(&mut self) {
+        // `Outbound` takes everything; after the end of the stream nobody hears it.
+        let _ = self.socket.flush();
+    }
+
+    fn note_close(&mut self, frame: Option<tungstenite::protocol::CloseFrame>) {
+        let frame = frame.map_or(CloseFrame::new(CloseFrame::NO_STATUS, ""), |frame| {
+            CloseFrame::new(frame.code.into(), frame.reason.as_str())
+        });
+        tracing::debug!(code = frame.code, "close frame received");
+        // Where our own Close was still queued, tungstenite has an answer ready in its place.
+        let has_answer = match &mut self.state {
+            State::Closing { unsent, received, .. } => {
+                *received = Some(frame);
+                unsent.take().is_some()
+            }
+            _ => {
+                self.state = State::Closing { deadline: None, unsent: None, received: Some(frame) };
+                true
+            }
+        };
+        if has_answer {
+            self.answer();
+            // RFC 6455, section 5.5.1: after the answer, nothing more may be sent.
+            self.drop_queue();
+        }
+    }
+
+    /// Nothing to read: a stream that can no longer be written is over now.
+    fn idle(&mut self) -> Step {
+        match self.socket.get_mut().take_failure() {
+            Some(failure) => self.end_of_stream(Error::io("sending", failure)),
+            None => Step::Idle,
+        }
+    }
+
+    fn fail_read(&mut self, error: tungstenite::Error) -> Step {
+        use tungstenite::Error as E;
+        let (code, error) = match error {
+            E::ConnectionClosed
+            | E::AlreadyClosed
+            | E::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
+                let error = Error::ConnectionClosed("the peer ended the stream without a Close frame");
+                return self.end_of_stream(error);
+            }
+            E::Io(error) => return self.end_of_stream(Error::io("receiving", error)),
+            E::Protocol(ProtocolError::ReceivedAfterClosing) => return self.finish(),
+            E::Capacity(CapacityError::MessageTooLong { size, max_size }) => {
+                (CloseCode::Size, Error::MessageTooLarge { size, limit: max_size })
+            }
+            E::Utf8(_) => (CloseCode::Invalid, Error::InvalidUtf8),
+            error => (CloseCode::Protocol, Error::Protocol(error.to_string())),
+        };
+        // RFC 6455, section 7.1.7: _Fail the WebSocket Connection_ says why before it ends.
+        self.drop_queue();
+        self.write_close(&CloseFrame::new(code.into(), ""));
+        self.state = State::Failing { deadline: None, error };
+        if self.violation_was_told() { self.finish() } else { Step::Idle }
+    }
+
+    /// The stream can bring nothing more: an error while open, the end of a closing handshake.
+    fn end_of_stream(&mut self, error: Error) -> Step {
+        if self.is_open() {
+            self.drop_queue();
+            self.state = State::Failing { deadline: None, error };
+        }
+        self.finish()
+    }
+
+    /// Gives out the event that the state ends with.
+    fn finish(&mut self) -> Step {
+        let last = match std::mem::replace(&mut self.state, State::Ended) {
+            State::Closing { received, .. } => {
+                self.drop_queue();
+                let frame = received.unwrap_or(CloseFrame::new(CloseFrame::ABNORMAL, ""));
+                tracing::debug!(code = frame.code, "connection closed");
+                WebSocketEvent::ConnectionClosed(frame)
+            }
+            State::Failing { error, .. } => {
+                tracing::error!(%error, code = error.code().as_str(), "connection failed");
+                WebSocketEvent::Error(error)
+            }
+            // Nothing else comes to an end by itself.
+            state @ (State::Open | State::Ending | State::Ended) => {
+                self.state = state;
+                return Step::Idle;
+            }
+        };
+        self.state = State::Ending;
+        Step::Event(last)
+    }
+}
+
+/// Refuses a Close frame that must not be sent (RFC 6455, sections 5.5.1 and 7.4).
+pub(crate) fn check_close_frame(frame: &CloseFrame) -> Result<()> {
+    if !matches!(frame.code, 1000..=1003 | 1007..=1014 | 3000..=4999) {
+        return Err(Error::invalid(
+            "close code",
+            frame.code,
+            "1000 to 1003, 1007 to 1014, 3000 to 4999 (RFC 6455, section 7.4)",
+        ));
+    }
+    if frame.reason.len() > MAX_CLOSE_REASON {
+        return Err(Error::invalid(
+            "close reason",
+            format_args!("{} bytes", frame.reason.len()),
+            format!("at most {MAX_CLOSE_REASON} bytes of UTF-8"),
+        ));
+    }
+    Ok(())
+}
+
+/// Refuses a payload that does not fit a control frame (RFC 6455, section 5.5).
+pub(crate) fn check_control_payload(name: &str, data: &[u8]) -> Result<()> {
+    if data.len() > MAX_CONTROL_PAYLOAD {
+        let given = format!("{} bytes", data.len());
+        return Err(Error::invalid(name, given, format!("at most {MAX_CONTROL_PAYLOAD} bytes")));
+    }
+    Ok(())
+}

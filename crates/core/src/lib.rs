@@ -1,0 +1,45 @@
+//! WebSocket clients (RFC 6455) for people to whom a microsecond matters, over `tungstenite`.
+//!
+//! | client | socket | where the loop runs | how events arrive |
+//! |---|---|---|---|
+//! | [`S9NonBlockingWebSocketClient`] | non-blocking | your thread | handler callbacks |
+//! | [`S9BlockingWebSocketClient`] | blocking, optional timeouts | your thread | handler callbacks |
+//! | [`S9AsyncNonBlockingWebSocketClient`] | non-blocking | a thread of its own | channels |
+//!
+//! They differ in socket mode, in how they wait, and in who receives the events. In nothing else:
+//! [`Connection`] is the one state machine and `run` the one loop under all of them.
+#![warn(missing_docs)]
+
+mod channel;
+mod clients;
+mod connect;
+mod connection;
+mod error;
+mod event;
+mod handler;
+mod options;
+mod outbound;
+mod run;
+mod session;
+mod socket;
+mod tls_options;
+mod transport;
+mod upgrade;
+mod wait;
+
+pub use channel::{ControlSender, EventSignal, Listener, ReceivedEvent};
+pub use clients::{
+    S9AsyncNonBlockingWebSocketClient, S9BlockingWebSocketClient, S9NonBlockingWebSocketClient,
+};
+pub use connect::{Canceller, UpgradeResponse};
+pub use connection::{Connection, Limits, Sent, Step};
+pub use error::{Error, ErrorCode, RefusedUpgrade, Result};
+pub use event::{CloseFrame, ControlMessage, WebSocketEvent};
+pub use handler::S9WebSocketClientHandler;
+pub use options::{BlockingOptions, NonBlockingOptions};
+pub use run::{Turn, run, turn};
+pub use session::Session;
+pub use socket::{S9Socket, TlsFacts};
+pub use tls_options::{TlsOptions, TlsVersion};
+pub use transport::has_system_roots;
+pub use wait::{Interest, Wait, Watcher};

@@ -1,0 +1,148 @@
+//! The write side of a connection: accepts every byte, keeps what the stream does not take yet.
+//!
+//! tungstenite above never sees would-block or an error on write. So it never holds bytes back (its
+//! own buffer moves all that is left after each partial write, which is quadratic), and a Close
+//! frame can never be lost in it.
+
+use std::io::{self, Read, Write};
+
+/// Capacity kept once everything is sent; a larger buffer is given back.
+const KEPT_CAPACITY: usize = 64 << 10;
+
+pub(crate) struct Outbound<S> {
+    stream: S,
+    unsent: Vec<u8>,
+    /// Where in `unsent` the bytes begin that the stream has not taken.
+    start: usize,
+    blocked: bool,
+    corked: bool,
+    failure: Option<io::Error>,
+}
+
+impl<S> Outbound<S> {
+    pub(crate) fn new(stream: S) -> Self {
+        Self { stream, unsent: Vec::new(), start: 0, blocked: false, corked: false, failure: None }
+    }
+
+    pub(crate) fn stream(&self) -> &S {
+        &self.stream
+    }
+
+    pub(crate) fn stream_mut(&mut self) -> &mut S {
+        &mut self.stream
+    }
+
+    /// Bytes accepted and not yet taken by the stream.
+    pub(crate) fn unsent(&self) -> usize {
+        self.unsent.len() - self.start
+    }
+
+    /// Whether the stream refused bytes that it has not taken since.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.blocked
+    }
+
+    /// The error with which the stream refused bytes for good; what was unsent is gone.
+    pub(crate) fn failure(&self) -> Option<&io::Error> {
+        self.failure.as_ref()
+    }
+
+    pub(crate) fn take_failure(&mut self) -> Option<io::Error> {
+        self.failure.take()
+    }
+
+    /// While corked, bytes are kept back so that they go out in one write.
+    pub(crate) fn set_corked(&mut self, corked: bool) {
+        self.corked = corked;
+    }
+
+    pub(crate) fn discard(&mut self) {
+        self.unsent = Vec::new();
+        self.start = 0;
+        self.blocked = false;
+    }
+}
+
+impl<S: Write> Outbound<S> {
+    /// Hands the stream as much of what is unsent as it takes.
+    pub(crate) fn send_unsent(&mut self) {
+        let taken = write_most(&mut self.stream, &self.unsent[self.start..]);
+        self.start += self.settle(taken);
+        if self.start == self.unsent.len() {
+            self.start = 0;
+            self.blocked = false;
+            if self.unsent.capacity() > KEPT_CAPACITY {
+                self.unsent = Vec::new();
+            } else {
+                self.unsent.clear();
+            }
+        }
+    }
+
+    /// Notes whether the stream blocked or failed; how many bytes it took.
+    fn settle(&mut self, (taken, outcome): (usize, io::Result<()>)) -> usize {
+        match outcome {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.blocked = true,
+            Err(error) => {
+                self.failure = Some(error);
+                self.discard();
+                return 0;
+            }
+        }
+        taken
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        // Moves the rest to the front only when that frees half of the buffer: amortised linear.
+        if self.start > self.unsent.len() / 2 {
+            self.unsent.drain(..self.start);
+            self.start = 0;
+        }
+        self.unsent.extend_from_slice(bytes);
+    }
+}
+
+impl<S: Read> Read for Outbound<S> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.stream.read(into)
+    }
+}
+
+impl<S: Write> Write for Outbound<S> {
+    /// Takes all of `bytes`, always.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.failure.is_some() {
+            return Ok(bytes.len());
+        }
+        if self.corked || self.unsent() > 0 {
+            self.keep(bytes);
+            return Ok(bytes.len());
+        }
+        let taken = write_most(&mut self.stream, bytes);
+        let taken = self.settle(taken);
+        if self.blocked {
+            self.keep(&bytes[taken..]);
+        }
+        Ok(bytes.len())
+    }
+
+    /// There is nothing to do: bytes go to the stream when they are written.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Writes until all is taken or the stream refuses; how much was taken, and the refusal.
+fn write_most(stream: &mut impl Write, bytes: &[u8]) -> (usize, io::Result<()>) {
+    let mut taken = 0;
+    while taken < bytes.len() {
+        match stream.write(&bytes[taken..]) {
+            Ok(0) => return (taken, Err(io::ErrorKind::WriteZero.into())),
+            Ok(count) => taken += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return (taken, Err(error)),
+        }
+    }
+    (taken, Ok(()))
+}

@@ -1,0 +1,81 @@
+//! The only event loop: turns over a session until it has quit.
+
+use crate::{connection::Step, handler::S9WebSocketClientHandler, session::Session};
+
+/// What a turn of the loop came to.
+///
+/// ```
+/// use s9_websocket_core::Turn;
+/// assert_ne!(Turn::Idle, Turn::Busy);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Something came; more may be there already.
+    Busy,
+    /// Nothing came.
+    Idle,
+    /// A blocking read was cut short before its time: neither busy nor idle.
+    Waiting,
+    /// The handler has no room for events.
+    Full,
+    /// `Quit` has been given out.
+    Ended,
+}
+
+/// Runs a client until it has quit. Blocks the calling thread.
+pub fn run<C, H>(client: &mut C, handler: &mut H)
+where
+    C: AsMut<Session>,
+    H: S9WebSocketClientHandler<C>,
+{
+    loop {
+        match turn(client, handler) {
+            Turn::Busy | Turn::Waiting => {}
+            Turn::Idle | Turn::Full => {
+                client.as_mut().wait_unless(|| handler.has_work());
+            }
+            Turn::Ended => return,
+        }
+    }
+}
+
+/// One turn: `on_poll`, everything that one read of the kernel brings, `on_idle` if that is nothing.
+///
+/// Blocks only where the session's socket does. One read a turn means that a message is handed over
+/// before the next system call is made.
+pub fn turn<C, H>(client: &mut C, handler: &mut H) -> Turn
+where
+    C: AsMut<Session>,
+    H: S9WebSocketClientHandler<C>,
+{
+    if client.as_mut().is_running() {
+        handler.on_poll(client);
+    }
+    client.as_mut().begin_turn();
+    let mut events = 0_usize;
+    loop {
+        if !handler.has_room() && !client.as_mut().must_end() {
+            if events > 0 {
+                return Turn::Busy;
+            }
+            client.as_mut().note_full();
+            return Turn::Full;
+        }
+        match client.as_mut().step() {
+            Step::Event(event) => {
+                events += 1;
+                handler.on_event(client, event);
+            }
+            Step::Idle => break,
+            Step::Ended => return Turn::Ended,
+        }
+    }
+    if events > 0 || client.as_mut().has_read() {
+        return Turn::Busy;
+    }
+    if client.as_mut().read_was_cut_short() {
+        return Turn::Waiting;
+    }
+    handler.on_idle(client);
+    Turn::Idle
+}

@@ -1,0 +1,418 @@
+//! A connection over a real socket and the way its loop waits: what all clients share.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use crate::{
+    connect::{Canceller, UpgradeResponse, connect},
+    connection::{Connection, Limits, Sent, Step},
+    error::{Error, Result},
+    event::CloseFrame,
+    options::{BlockingOptions, ConnectionOptions, NonBlockingOptions},
+    socket::S9Socket,
+    transport::Transport,
+    wait::{Interest, Wait, Waiter, Waker, Watcher},
+};
+
+/// The key of the one socket in a session's waiter.
+const SOCKET: usize = 0;
+/// How long a loop waits for room in a full event channel before it looks again. Commands end this
+/// wait at once; the reader has many events to go on with.
+const FULL_WAIT: Duration = Duration::from_millis(1);
+/// How long a blocking read may last while bytes wait to be sent.
+const READ_WHILE_UNSENT: Duration = Duration::from_millis(10);
+
+/// An open connection with its socket: the methods that all clients share.
+///
+/// The clients dereference to it.
+///
+/// ```no_run
+/// use s9_websocket_core::{NonBlockingOptions, S9NonBlockingWebSocketClient};
+///
+/// # fn main() -> s9_websocket_core::Result<()> {
+/// let mut client =
+///     S9NonBlockingWebSocketClient::connect("wss://feed.example.com", NonBlockingOptions::new())?;
+/// client.send_text_message("subscribe")?;
+/// println!("{} of {} bytes unsent", client.buffered_amount(), "subscribe".len());
+/// # Ok(())
+/// # }
+/// ```
+pub struct Session {
+    connection: Connection<Transport>,
+    response: UpgradeResponse,
+    options: ConnectionOptions,
+    wait: Wait,
+    /// The timeouts of a blocking client.
+    timeouts: Option<BlockingTimeouts>,
+    is_blocking: bool,
+    waiter: Option<Waiter>,
+    /// The clock as last read.
+    now: Instant,
+    /// When the latest turn over a blocking socket began.
+    turn_began: Instant,
+    /// Longest time without a return to the caller.
+    longest_wait: Option<Duration>,
+    /// Since when reads or waits have brought nothing; only kept while `longest_wait` cuts them.
+    waiting_since: Option<Instant>,
+    activated: bool,
+    full: bool,
+}
+
+#[derive(Clone, Copy)]
+struct BlockingTimeouts {
+    read: Option<Duration>,
+    write: Option<Duration>,
+}
+
+impl Session {
+    /// Connects without blocking mode, for loops that spin or wait in a poller.
+    ///
+    /// Blocks until connected, refused, past the options' deadline, or cancelled.
+    pub fn connect_non_blocking(
+        url: &str,
+        headers: &[(String, String)],
+        options: NonBlockingOptions,
+        canceller: &Canceller,
+    ) -> Result<Self> {
+        let wait = Wait::from(options.connection.spin_wait_duration);
+        Self::connect(url, headers, options.connection, wait, canceller)
+    }
+
+    /// Connects a socket for [`set_blocking`](Self::set_blocking), as
+    /// [`connect_non_blocking`](Self::connect_non_blocking) does otherwise.
+    pub fn connect_blocking(
+        url: &str,
+        headers: &[(String, String)],
+        options: BlockingOptions,
+        canceller: &Canceller,
+    ) -> Result<Self> {
+        // On a thread of its own, the wait in the poller takes the place of the blocking read.
+        let wait = Wait::Block(options.read_timeout.or(options.connection.spin_wait_duration));
+        let mut session = Self::connect(url, headers, options.connection, wait, canceller)?;
+        session.timeouts =
+            Some(BlockingTimeouts { read: options.read_timeout, write: options.write_timeout });
+        Ok(session)
+    }
+
+    fn connect(
+        url: &str,
+        headers: &[(String, String)],
+        options: ConnectionOptions,
+        wait: Wait,
+        canceller: &Canceller,
+    ) -> Result<Self> {
+        let upgraded = connect(url, headers, &options, canceller)?;
+        let limits = Limits {
+            max_message_size: options.max_message_size,
+            max_frame_size: options.max_frame_size,
+            max_buffered_amount: options.max_buffered_amount,
+            close_timeout: options.close_timeout,
+        };
+        Ok(Self {
+            connection: Connection::new(upgraded.transport, upgraded.tail, limits),
+            response: upgraded.response,
+            options,
+            wait,
+            timeouts: None,
+            is_blocking: false,
+            waiter: None,
+            now: Instant::now(),
+            turn_began: Instant::now(),
+            longest_wait: None,
+            waiting_since: None,
+            activated: false,
+            full: false,
+        })
+    }
+
+    /// Sends a text message and flushes it.
+    ///
+    /// What the kernel does not take is queued and goes out on the next turns: never send it again.
+    pub fn send_text_message(&mut self, text: &str) -> Result<Sent> {
+        self.connection.send_text(text)
+    }
+
+    /// Sends a binary message and flushes it, as [`send_text_message`](Self::send_text_message) does.
+    pub fn send_binary_message(&mut self, data: impl Into<Bytes>) -> Result<Sent> {
+        self.connection.send_binary(data.into())
+    }
+
+    /// Sends a ping of at most 125 bytes and flushes it (RFC 6455, section 5.5.2).
+    pub fn send_ping(&mut self, data: impl Into<Bytes>) -> Result<Sent> {
+        self.connection.send_ping(data.into())
+    }
+
+    /// Sends an unsolicited pong of at most 125 bytes and flushes it (RFC 6455, section 5.5.3).
+    pub fn send_pong(&mut self, data: impl Into<Bytes>) -> Result<Sent> {
+        self.connection.send_pong(data.into())
+    }
+
+    /// Starts the closing handshake; `None` sends code 1000. Messages accepted before go out first.
+    ///
+    /// Returns at once; the loop ends with `ConnectionClosed` and `Quit`. Does nothing if the
+    /// connection is closing or over.
+    pub fn close(&mut self, frame: Option<CloseFrame>) -> Result<()> {
+        self.connection.close(frame)
+    }
+
+    /// Ends the loop at once, without a Close frame; only `Quit` follows.
+    pub fn force_quit(&mut self) {
+        self.connection.force_quit();
+        self.connection.stream_mut().abort();
+    }
+
+    /// Sends everything that `sends` sends in one write.
+    pub fn cork<T>(&mut self, sends: impl FnOnce(&mut Self) -> T) -> T {
+        self.connection.cork();
+        let result = sends(self);
+        self.connection.uncork();
+        result
+    }
+
+    /// Keeps what is sent back until [`uncork`](Self::uncork), where a closure does not fit.
+    pub fn set_corked(&mut self, corked: bool) {
+        if corked { self.connection.cork() } else { self.connection.uncork() }
+    }
+
+    /// Bytes accepted for sending and not yet taken by the kernel.
+    pub fn buffered_amount(&self) -> usize {
+        self.connection.buffered_amount()
+    }
+
+    /// When the bytes of the latest message were read.
+    pub fn received_at(&self) -> Instant {
+        self.connection.stream().received_at()
+    }
+
+    /// The socket: addresses, options, TLS facts.
+    pub fn socket(&self) -> S9Socket {
+        self.connection.stream().s9_socket()
+    }
+
+    /// What the server answered to the upgrade.
+    pub fn response(&self) -> &UpgradeResponse {
+        &self.response
+    }
+
+    /// Whether messages can be sent.
+    pub fn is_open(&self) -> bool {
+        self.connection.is_open()
+    }
+
+    /// Sends Close 1000 and ends without waiting for the answer; only `Quit` follows.
+    pub fn abandon(&mut self) {
+        self.connection.abandon();
+    }
+
+    /// Cuts every wait and every blocking read after this long, for callers that have to look after
+    /// something else; [`Turn::Waiting`](crate::Turn::Waiting) tells of a cut read.
+    pub fn set_longest_wait(&mut self, longest: Option<Duration>) {
+        self.longest_wait = longest;
+    }
+
+    /// The wait after an idle turn.
+    pub fn wait_mode(&self) -> Wait {
+        self.wait
+    }
+
+    /// The longest that a loop of another kind may wait after an idle turn: as the options say, at
+    /// most until the closing handshake's deadline. Zero spins; `None` waits for ever.
+    pub fn longest_wait_now(&self) -> Option<Duration> {
+        [self.wait.longest(), self.until_deadline()].into_iter().flatten().min()
+    }
+
+    /// Puts the socket of a blocking client in blocking mode.
+    pub fn set_blocking(&mut self) -> Result<()> {
+        if let Some(timeouts) = self.timeouts {
+            self.connection.stream_mut().set_blocking(timeouts.write)?;
+            self.is_blocking = true;
+        }
+        Ok(())
+    }
+
+    /// Asks `watcher` to tell once when a turn would do something.
+    pub fn watch(&self, watcher: &Watcher, key: usize) -> Result<()> {
+        watcher
+            .watch(key, self.connection.stream().socket(), self.interest())
+            .map_err(|error| Error::io("watching the socket", error))
+    }
+
+    /// Passes the time after an idle turn as the options say, at most until the closing handshake's
+    /// deadline. Whether that time is over or something has come, rather than
+    /// [`set_longest_wait`](Self::set_longest_wait) having cut it.
+    pub fn wait(&mut self) -> bool {
+        let (Some(slice), wanted) = (self.longest_wait, self.wait.longest()) else {
+            self.wait_unless(|| false);
+            return true;
+        };
+        let wanted = wanted.unwrap_or(Duration::MAX);
+        if wanted <= slice {
+            self.wait_unless(|| false);
+            return true;
+        }
+        let since = *self.waiting_since.get_or_insert_with(Instant::now);
+        let came = self.wait_unless(|| false);
+        let over = came || since.elapsed() >= wanted;
+        if over {
+            self.waiting_since = None;
+        }
+        over
+    }
+
+    /// Waits unless `commands` says that there are some; whether the socket became ready.
+    pub(crate) fn wait_unless(&mut self, commands: impl FnOnce() -> bool) -> bool {
+        if self.is_blocking || self.connection.is_over() {
+            return false;
+        }
+        let full = std::mem::take(&mut self.full);
+        let mut longest = if full { Some(FULL_WAIT) } else { self.wait.longest() };
+        if longest == Some(Duration::ZERO) {
+            return false;
+        }
+        for bound in [self.longest_wait, self.until_deadline()].into_iter().flatten() {
+            longest = Some(longest.map_or(bound, |longest| longest.min(bound)));
+        }
+        let interest = if full { Interest { read: false, ..self.interest() } } else { self.interest() };
+        let ready = self
+            .waiter()
+            .and_then(|waiter| Ok(waiter.wait(&[(SOCKET, interest)], longest, commands)?.next().is_some()));
+        ready.unwrap_or_else(|error| {
+            self.connection.fail(Error::io("waiting for the socket", error));
+            true
+        })
+    }
+
+    /// A waker for the thread that will run this session.
+    pub(crate) fn waker(&mut self) -> Result<Waker> {
+        let waiter = self.waiter().map_err(|error| Error::io("creating a poller", error))?;
+        Ok(waiter.waker())
+    }
+
+    /// Takes the session out of blocking mode, for a thread that waits in a poller.
+    pub(crate) fn set_non_blocking(&mut self) -> Result<()> {
+        self.is_blocking = false;
+        self.connection.stream_mut().set_non_blocking()
+    }
+
+    pub(crate) fn options(&self) -> &ConnectionOptions {
+        &self.options
+    }
+
+    /// Leaves the bound on unsent bytes to the caller, who has checked it already.
+    pub(crate) fn lift_buffer_limit(&mut self) {
+        self.connection.lift_buffer_limit();
+    }
+
+    /// Whether the handler has been told of the beginning and not yet of the end.
+    pub(crate) fn is_running(&self) -> bool {
+        self.activated && !self.connection.has_ended()
+    }
+
+    pub(crate) fn begin_turn(&mut self) {
+        if self.is_blocking {
+            self.turn_began = Instant::now();
+        }
+        self.connection.stream_mut().begin_turn();
+    }
+
+    /// Whether this turn has read from the kernel.
+    pub(crate) fn has_read(&self) -> bool {
+        self.connection.stream().has_read()
+    }
+
+    /// Whether the end cannot wait for the handler to have room.
+    pub(crate) fn must_end(&mut self) -> bool {
+        self.connection.is_over()
+            || self.connection.deadline().is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
+    /// Makes the next wait one for room. What is unsent goes out all the same.
+    pub(crate) fn note_full(&mut self) {
+        self.full = true;
+        self.read_clock();
+        self.connection.flush(self.now);
+    }
+
+    /// Whether a blocking read returned only because of the longest wait.
+    pub(crate) fn read_was_cut_short(&mut self) -> bool {
+        if !self.is_blocking || self.longest_wait.is_none() || self.connection.is_over() {
+            return false;
+        }
+        let since = *self.waiting_since.get_or_insert(self.turn_began);
+        let limit = self.timeouts.and_then(|timeouts| timeouts.read);
+        let over = limit.is_some_and(|limit| since.elapsed() >= limit);
+        if over {
+            self.waiting_since = None;
+        }
+        !over
+    }
+
+    pub(crate) fn step(&mut self) -> Step {
+        self.read_clock();
+        self.activated = true;
+        if self.is_blocking {
+            if let Err(error) = self.arm_read_timeout() {
+                self.connection.fail(error);
+            }
+        }
+        let step = self.connection.step(self.now);
+        if matches!(step, Step::Event(_)) {
+            self.waiting_since = None;
+        }
+        step
+    }
+
+    /// Reads the clock if the connection has a deadline.
+    fn read_clock(&mut self) {
+        if self.connection.needs_clock() {
+            self.now = Instant::now();
+        }
+    }
+
+    /// Bounds the next blocking read by everything that must not wait longer.
+    fn arm_read_timeout(&mut self) -> Result<()> {
+        let unsent = self.connection.wants_write().then_some(READ_WHILE_UNSENT);
+        let own = self.timeouts.and_then(|timeouts| timeouts.read);
+        let shortest = [own, unsent, self.longest_wait, self.until_deadline()].into_iter().flatten().min();
+        self.connection.stream_mut().arm_read_timeout(shortest)
+    }
+
+    /// Time left to the closing handshake. Before its first step it has no deadline yet: no time.
+    fn until_deadline(&self) -> Option<Duration> {
+        match self.connection.deadline() {
+            Some(deadline) => Some(deadline.saturating_duration_since(Instant::now())),
+            None => self.connection.needs_clock().then_some(Duration::ZERO),
+        }
+    }
+
+    fn interest(&self) -> Interest {
+        Interest { read: self.connection.wants_read(), write: self.connection.wants_write() }
+    }
+
+    fn waiter(&mut self) -> std::io::Result<&mut Waiter> {
+        if self.waiter.is_none() {
+            let mut waiter = Waiter::new()?;
+            waiter.add(SOCKET, self.connection.stream().socket())?;
+            self.waiter = Some(waiter);
+        }
+        // Made just above where it was missing.
+        Ok(self.waiter.as_mut().expect("the waiter exists"))
+    }
+}
+
+impl AsMut<Session> for Session {
+    fn as_mut(&mut self) -> &mut Session {
+        self
+    }
+}
+
+impl Drop for Session {
+    /// Sends Close 1000 as far as the kernel takes it.
+    fn drop(&mut self) {
+        // A blocking socket could hold the dropping thread up.
+        if self.connection.is_open() && self.connection.stream_mut().set_non_blocking().is_ok() {
+            self.connection.abandon();
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! What lies between the kernel and TLS: a read buffer initialised once, and the gate that allows one
+//! kernel read a turn.
+
+use std::{
+    io::{self, Read, Write},
+    sync::Arc,
+    time::Instant,
+};
+
+use socket2::Socket;
+
+/// Large enough for four TLS records or several hundred small messages in one system call.
+const CAPACITY: usize = 64 << 10;
+
+/// Keeps a write to a connection that the peer has reset from raising SIGPIPE; Apple's systems have a
+/// socket option for that, which socket2 sets, and Windows has no such signal.
+#[cfg(all(unix, not(target_vendor = "apple")))]
+const SEND_FLAGS: i32 = libc::MSG_NOSIGNAL;
+#[cfg(not(all(unix, not(target_vendor = "apple"))))]
+const SEND_FLAGS: i32 = 0;
+
+/// A buffered reader and unbuffered writer over a socket.
+#[derive(Debug)]
+pub(super) struct ReadBuffer {
+    socket: Arc<Socket>,
+    bytes: Box<[u8]>,
+    start: usize,
+    end: usize,
+    gate: Gate,
+    received_at: Instant,
+    quick_ack: Option<bool>,
+    saw_end: bool,
+    blocked_on: Blocked,
+}
+
+/// Whether the kernel may be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Gate {
+    /// Without limit, during the handshakes.
+    Off,
+    /// Until a read brings bytes.
+    Open,
+    /// Not before the next turn.
+    Shut,
+}
+
+/// What would have blocked last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Blocked {
+    Read,
+    Write,
+}
+
+impl ReadBuffer {
+    pub(super) fn new(socket: Arc<Socket>, quick_ack: Option<bool>) -> Self {
+        Self {
+            socket,
+            bytes: vec![0; CAPACITY].into_boxed_slice(),
+            start: 0,
+            end: 0,
+            gate: Gate::Off,
+            received_at: Instant::now(),
+            quick_ack,
+            saw_end: false,
+            blocked_on: Blocked::Read,
+        }
+    }
+
+    /// Allows one kernel read that brings bytes.
+    pub(super) fn begin_turn(&mut self) {
+        self.gate = Gate::Open;
+    }
+
+    /// Whether the turn's kernel read brought bytes.
+    pub(super) fn has_read(&self) -> bool {
+        self.gate == Gate::Shut
+    }
+
+    /// When the kernel was read last with success.
+    pub(super) fn received_at(&self) -> Instant {
+        self.received_at
+    }
+
+    /// Whether a reader has been told of the end of the stream.
+    pub(super) fn saw_end(&self) -> bool {
+        self.saw_end
+    }
+
+    /// What the last call that would have blocked was.
+    pub(super) fn blocked_on(&self) -> Blocked {
+        self.blocked_on
+    }
+
+    /// Reads the kernel once; `Ok(0)` is the end of the stream.
+    fn fill(&mut self) -> io::Result<usize> {
+        let count = loop {
+            match (&*self.socket).read(&mut self.bytes) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => break result.map_err(timeout_as_would_block)?,
+            }
+        };
+        if count == 0 {
+            self.saw_end = true;
+            return Ok(0);
+        }
+        self.received_at = Instant::now();
+        (self.start, self.end) = (0, count);
+        if self.gate == Gate::Open {
+            self.gate = Gate::Shut;
+        }
+        self.renew_quick_ack();
+        Ok(count)
+    }
+
+    /// The kernel leaves quick-ack mode by itself (tcp(7)), so it is set again after each read.
+    fn renew_quick_ack(&self) {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        if let Some(on) = self.quick_ack {
+            // An optimisation; if the connection is broken the next read or write tells.
+            let _ = self.socket.set_tcp_quickack(on);
+        }
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        let _ = self.quick_ack;
+    }
+}
+
+impl Read for ReadBuffer {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.start == self.end {
+            if self.gate == Gate::Shut {
+                self.blocked_on = Blocked::Read;
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            match self.fill() {
+                Ok(0) => return Ok(0),
+                Ok(_) => {}
+                Err(error) => {
+                    self.blocked_on = Blocked::Read;
+                    return Err(error);
+                }
+            }
+        }
+        let count = into.len().min(self.end - self.start);
+        into[..count].copy_from_slice(&self.bytes[self.start..self.start + count]);
+        self.start += count;
+        Ok(count)
+    }
+}
+
+impl Write for ReadBuffer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            match self.socket.send_with_flags(bytes, SEND_FLAGS) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.blocked_on = Blocked::Write;
+                    return Err(timeout_as_would_block(error));
+                }
+                Ok(count) => return Ok(count),
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A socket timeout is WouldBlock on Unix and TimedOut on Windows; here it is always the former.
+///
+/// ETIMEDOUT, a connection given up by TCP, is a TimedOut too, but with no timeout set on a socket it
+/// cannot be one: so only Windows maps.
+fn timeout_as_would_block(error: io::Error) -> io::Error {
+    if cfg!(windows) && error.kind() == io::ErrorKind::TimedOut {
+        return io::ErrorKind::WouldBlock.into();
+    }
+    error
+}

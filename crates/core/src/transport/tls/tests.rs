@@ -1,0 +1,471 @@
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream},
+    sync::{
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+    thread,
+    time::Duration,
+};
+
+use openssl::{
+    pkcs12::Pkcs12,
+    pkey::PKey,
+    ssl::{
+        AlpnError, ShutdownState, SslAcceptor, SslAcceptorBuilder, SslMethod, SslStream, SslVerifyMode,
+        SslVersion,
+    },
+    x509::X509,
+};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+
+use super::*;
+use crate::{
+    error::ErrorCode,
+    options::ConnectionOptions,
+    transport::{Canceller, Transport, dial},
+};
+
+const LONG: Duration = Duration::from_secs(20);
+
+/// A certificate authority.
+struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    pem: String,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // OpenSSL looks for an issuer by name, so that two of one name would hide one another.
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("authority {} of {}", COUNT.fetch_add(1, Ordering::Relaxed), std::process::id());
+        params.distinguished_name.push(DnType::CommonName, name);
+        let key = KeyPair::generate().unwrap();
+        let pem = params.self_signed(&key).unwrap().pem();
+        Self { issuer: Issuer::new(params, key), pem }
+    }
+
+    /// A certificate and its key, PEM, for these names.
+    fn issue(&self, names: &[&str], year: i32) -> (String, String) {
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        params.not_after = rcgen::date_time_ymd(year, 1, 1);
+        let key = KeyPair::generate().unwrap();
+        (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
+    }
+}
+
+/// A TLS server for one connection.
+pub(crate) struct TestServer<T> {
+    address: SocketAddr,
+    authority: Authority,
+    thread: thread::JoinHandle<Option<T>>,
+}
+
+impl<T: Send + 'static> TestServer<T> {
+    /// Serves with a certificate for `names`.
+    pub(crate) fn start(
+        names: &[&str],
+        serve: impl FnOnce(SslStream<TcpStream>) -> T + Send + 'static,
+    ) -> Self {
+        Self::configured(names, 4000, |_, _| {}, serve)
+    }
+
+    fn configured(
+        names: &[&str],
+        year: i32,
+        configure: impl FnOnce(&mut SslAcceptorBuilder, &Authority),
+        serve: impl FnOnce(SslStream<TcpStream>) -> T + Send + 'static,
+    ) -> Self {
+        let authority = Authority::new();
+        let (certificate, key) = authority.issue(names, year);
+        let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls()).unwrap();
+        acceptor.set_certificate(&X509::from_pem(certificate.as_bytes()).unwrap()).unwrap();
+        acceptor.set_private_key(&PKey::private_key_from_pem(key.as_bytes()).unwrap()).unwrap();
+        configure(&mut acceptor, &authority);
+        let acceptor = acceptor.build();
+        let ip = if names.contains(&"::1") { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() };
+        let listener = TcpListener::bind(SocketAddr::new(ip, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let thread = thread::spawn(move || {
+            let stream = listener.accept().unwrap().0;
+            stream.set_read_timeout(Some(LONG)).unwrap();
+            acceptor.accept(stream).ok().map(serve)
+        });
+        Self { address, authority, thread }
+    }
+
+    pub(crate) fn ca(&self) -> Vec<u8> {
+        self.authority.pem.clone().into_bytes()
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// What `serve` returned; the handshake must have succeeded.
+    pub(crate) fn join(self) -> T {
+        self.thread.join().unwrap().unwrap()
+    }
+
+    /// Connects as if the URL's host were `host`.
+    fn connect(&self, host: &str, tls: TlsOptions) -> Result<Transport> {
+        secure(self.address, host, tls)
+    }
+
+    fn trusting(&self) -> TlsOptions {
+        TlsOptions::new().ca([self.ca()])
+    }
+}
+
+fn secure(address: SocketAddr, host: &str, tls: TlsOptions) -> Result<Transport> {
+    let options = ConnectionOptions { tls, ..ConnectionOptions::default() };
+    let mut deadline = Deadline::start(LONG, &Canceller::new()).unwrap();
+    let socket = dial(&address.ip().to_string(), address.port(), &options, &mut deadline).unwrap();
+    Transport::secure(socket, host, &options, &mut deadline)
+}
+
+/// Keeps the connection until the client has gone.
+fn hold(mut stream: SslStream<TcpStream>) {
+    let _ = stream.read(&mut [0; 1]);
+}
+
+fn reason(result: Result<Transport>) -> String {
+    let error = result.map(drop).unwrap_err();
+    assert_eq!(error.code(), ErrorCode::Tls, "{error}");
+    error.to_string()
+}
+
+#[test]
+fn a_custom_authority_is_trusted_and_the_facts_are_kept() {
+    let server = TestServer::start(&["good.example"], hold);
+    let transport = server.connect("good.example", server.trusting()).unwrap();
+    let facts = transport.s9_socket().tls().unwrap().clone();
+    assert_eq!((facts.servername.as_str(), facts.authorized), ("good.example", true));
+    assert!(facts.alpn_protocol.is_none() && facts.peer_certificate.is_some());
+    drop(transport);
+    server.join();
+}
+
+#[test]
+fn an_authority_in_der_is_trusted_too() {
+    let server = TestServer::start(&["good.example"], hold);
+    let der = X509::from_pem(&server.ca()).unwrap().to_der().unwrap();
+    server.connect("good.example", TlsOptions::new().ca([der])).unwrap();
+}
+
+#[test]
+fn an_unknown_authority_is_refused() {
+    let server = TestServer::start(&["good.example"], hold);
+    let text = reason(server.connect("good.example", TlsOptions::new()));
+    assert!(text.contains("unable to get local issuer certificate"), "{text}");
+    let server = TestServer::start(&["good.example"], hold);
+    let other = TlsOptions::new().ca([Authority::new().pem]);
+    let text = reason(server.connect("good.example", other));
+    assert!(text.contains("certificate"), "{text}");
+}
+
+/// The library looks for the system's roots once a process, so one with roots of our choice is needed.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_custom_authority_replaces_those_of_the_system() {
+    let servers = [TestServer::start(&["good.example"], hold), TestServer::start(&["good.example"], hold)];
+    let file = std::env::temp_dir().join(format!("s9-roots-{}.pem", std::process::id()));
+    std::fs::write(&file, servers.iter().flat_map(TestServer::ca).collect::<Vec<_>>()).unwrap();
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "transport::tls::tests::in_a_process_with_roots_of_our_choice"])
+        .env("SSL_CERT_FILE", &file)
+        .env("S9_TEST_PORTS", servers.map(|server| server.port().to_string()).join(" "))
+        .output()
+        .unwrap();
+    std::fs::remove_file(&file).unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}
+
+#[test]
+#[ignore = "started by a_custom_authority_replaces_those_of_the_system"]
+fn in_a_process_with_roots_of_our_choice() {
+    let ports = std::env::var("S9_TEST_PORTS").unwrap();
+    let (first, second) = ports.split_once(' ').unwrap();
+    assert!(has_system_roots());
+    let local = |port: &str| SocketAddr::from((Ipv4Addr::LOCALHOST, port.parse().unwrap()));
+    secure(local(first), "good.example", TlsOptions::new()).unwrap();
+    let replaced = TlsOptions::new().ca([Authority::new().pem]);
+    reason(secure(local(second), "good.example", replaced));
+}
+
+#[test]
+fn a_certificate_for_another_name_is_refused_and_a_servername_overrides() {
+    let server = TestServer::start(&["good.example"], hold);
+    let text = reason(server.connect("bad.example", server.trusting()));
+    assert!(text.contains("hostname mismatch"), "{text}");
+    let server = TestServer::start(&["good.example"], |stream| {
+        stream.ssl().servername(openssl::ssl::NameType::HOST_NAME).map(str::to_owned)
+    });
+    let tls = server.trusting().servername("good.example").unwrap();
+    server.connect("bad.example", tls).unwrap();
+    assert_eq!(server.join().as_deref(), Some("good.example"));
+}
+
+#[test]
+fn an_expired_certificate_is_refused() {
+    let server = TestServer::configured(&["good.example"], 2001, |_, _| {}, hold);
+    let text = reason(server.connect("good.example", server.trusting()));
+    assert!(text.contains("certificate has expired"), "{text}");
+}
+
+#[test]
+fn ip_literals_are_verified() {
+    for (ip, wrong) in [("::1", "::2"), ("127.0.0.1", "127.0.0.2")] {
+        let server = TestServer::start(&[ip], hold);
+        server.connect(ip, server.trusting()).unwrap();
+        let server = TestServer::start(&[ip], hold);
+        let text = reason(server.connect(wrong, server.trusting()));
+        assert!(text.contains("IP address mismatch"), "{text}");
+    }
+}
+
+#[test]
+fn without_verification_anything_goes() {
+    let server = TestServer::configured(&["good.example"], 2001, |_, _| {}, hold);
+    let transport = server.connect("bad.example", TlsOptions::new().reject_unauthorized(false)).unwrap();
+    assert!(!transport.s9_socket().tls().unwrap().authorized);
+}
+
+#[test]
+fn alpn_is_offered_and_the_choice_reported() {
+    let configure = |acceptor: &mut SslAcceptorBuilder, _: &Authority| {
+        acceptor.set_alpn_select_callback(|_, offered| {
+            openssl::ssl::select_next_proto(b"\x02zz\x08http/1.1", offered).ok_or(AlpnError::NOACK)
+        });
+    };
+    let server = TestServer::configured(&["good.example"], 4000, configure, hold);
+    let tls = server.trusting().alpn_protocols(["h3", "http/1.1"]).unwrap();
+    let transport = server.connect("good.example", tls).unwrap();
+    assert_eq!(transport.s9_socket().tls().unwrap().alpn_protocol.as_deref(), Some("http/1.1"));
+}
+
+#[test]
+fn versions_are_bounded() {
+    let only_1_2 = |acceptor: &mut SslAcceptorBuilder, _: &Authority| {
+        acceptor.set_max_proto_version(Some(SslVersion::TLS1_2)).unwrap();
+    };
+    let server = TestServer::configured(&["good.example"], 4000, only_1_2, hold);
+    let text = reason(server.connect("good.example", server.trusting().min_version(TlsVersion::Tls13)));
+    assert!(text.contains("protocol version"), "{text}");
+    let server = TestServer::start(&["good.example"], |stream| stream.ssl().version_str());
+    server.connect("good.example", server.trusting().max_version(TlsVersion::Tls12)).unwrap();
+    assert_eq!(server.join(), "TLSv1.2");
+    let crossed = TlsOptions::new().min_version(TlsVersion::Tls13).max_version(TlsVersion::Tls12);
+    let error = prepare_tls(&crossed).unwrap_err();
+    assert_eq!(error.to_string(), "invalid tls.minVersion: Tls13 (allowed: up to tls.maxVersion, Tls12)");
+}
+
+/// A server that demands a certificate and tells whose it got.
+fn demanding() -> TestServer<String> {
+    let configure = |acceptor: &mut SslAcceptorBuilder, authority: &Authority| {
+        acceptor.set_verify(SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT);
+        acceptor.cert_store_mut().add_cert(X509::from_pem(authority.pem.as_bytes()).unwrap()).unwrap();
+    };
+    TestServer::configured(&["good.example"], 4000, configure, |stream| {
+        let certificate = stream.ssl().peer_certificate().unwrap();
+        let names = certificate.subject_alt_names().unwrap();
+        names[0].dnsname().unwrap().to_owned()
+    })
+}
+
+#[test]
+fn a_client_certificate_is_presented() {
+    let server = demanding();
+    let (certificate, key) = server.authority.issue(&["client.example"], 4000);
+    let key = format!("Bag Attributes\n    friendlyName: me\n{key}");
+    let tls = server.trusting().client_certificate(certificate, key);
+    let _transport = server.connect("good.example", tls).unwrap();
+    assert_eq!(server.join(), "client.example");
+}
+
+#[test]
+fn a_pfx_is_presented_and_a_wrong_passphrase_refused() {
+    let server = demanding();
+    let (certificate, key) = server.authority.issue(&["client.example"], 4000);
+    let archive = Pkcs12::builder()
+        .pkey(&PKey::private_key_from_pem(key.as_bytes()).unwrap())
+        .cert(&X509::from_pem(certificate.as_bytes()).unwrap())
+        .build2("secret")
+        .unwrap()
+        .to_der()
+        .unwrap();
+    let error = prepare_tls(&TlsOptions::new().pfx(archive.clone(), "guess")).unwrap_err();
+    assert!(error.code() == ErrorCode::Tls && error.to_string().contains("PKCS #12"), "{error}");
+    let _transport = server.connect("good.example", server.trusting().pfx(archive, "secret")).unwrap();
+    assert_eq!(server.join(), "client.example");
+}
+
+#[test]
+fn unusable_material_is_refused_with_the_way_out() {
+    for (label, kind) in
+        [("RSA PRIVATE", "PKCS #1"), ("EC PRIVATE", "SEC 1"), ("ENCRYPTED PRIVATE", "encrypted")]
+    {
+        let key = format!("-----BEGIN {label} KEY-----\nMIIsecret\n-----END {label} KEY-----\n");
+        let error = prepare_tls(&TlsOptions::new().client_certificate("", key)).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::InvalidConfiguration);
+        let text = error.to_string();
+        assert!(text.contains(kind) && text.contains("openssl pkcs8 -topk8 -nocrypt"), "{text}");
+        assert!(!text.contains("secret"), "{text}");
+    }
+    for ca in ["-----BEGIN CERTIFICATE-----\nnonsense\n-----END CERTIFICATE-----\n", "neither PEM nor DER"] {
+        let error = prepare_tls(&TlsOptions::new().ca([ca])).unwrap_err();
+        assert!(error.code() == ErrorCode::Tls && error.to_string().contains("certificate of ca"), "{error}");
+    }
+}
+
+#[test]
+fn connectors_are_cached_within_bounds() {
+    for index in 0..CACHED_CONNECTORS + 4 {
+        prepare_tls(&TlsOptions::new().alpn_protocols([format!("p{index}")]).unwrap()).unwrap();
+    }
+    assert!(CONNECTORS.lock().unwrap().len() <= CACHED_CONNECTORS);
+}
+
+#[test]
+fn a_plain_server_is_a_tls_error() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let thread = thread::spawn(move || {
+        let mut stream = listener.accept().unwrap().0;
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    let mut deadline = Deadline::start(LONG, &Canceller::new()).unwrap();
+    let options = ConnectionOptions::default();
+    let socket = dial("127.0.0.1", port, &options, &mut deadline).unwrap();
+    reason(Transport::secure(socket, "localhost", &options, &mut deadline));
+    thread.join().unwrap();
+}
+
+#[test]
+fn a_truncated_stream_is_no_clean_end() {
+    let server = TestServer::start(&["good.example"], |mut stream| {
+        stream.write_all(b"half a mess").unwrap();
+        // Closes the socket and says nothing on TLS's level.
+        drop(stream);
+    });
+    let mut transport = server.connect("good.example", server.trusting()).unwrap();
+    transport.set_blocking(None).unwrap();
+    let mut bytes = Vec::new();
+    let error = Error::io("reading", transport.read_to_end(&mut bytes).unwrap_err());
+    assert_eq!((bytes.as_slice(), error.code()), (&b"half a mess"[..], ErrorCode::Tls));
+    let again = Error::io("reading", transport.read(&mut [0; 9]).unwrap_err());
+    assert_eq!(again.code(), ErrorCode::Tls, "however often it is asked");
+}
+
+#[test]
+fn a_close_notify_is_a_clean_end() {
+    let server = TestServer::start(&["good.example"], |mut stream| {
+        stream.write_all(b"all").unwrap();
+        stream.shutdown().unwrap();
+    });
+    let mut transport = server.connect("good.example", server.trusting()).unwrap();
+    transport.set_blocking(None).unwrap();
+    let mut bytes = Vec::new();
+    transport.read_to_end(&mut bytes).unwrap();
+    assert_eq!(bytes, b"all");
+    assert_eq!(transport.read(&mut [0; 9]).unwrap(), 0);
+}
+
+#[test]
+fn dropping_sends_close_notify_behind_what_was_written() {
+    let (wrote, written) = mpsc::channel();
+    let server = TestServer::start(&["good.example"], move |mut stream| {
+        let mut heard = Vec::new();
+        stream.write_all(&[7; 4096]).unwrap();
+        wrote.send(()).unwrap();
+        stream.read_to_end(&mut heard).unwrap();
+        (heard, stream.get_shutdown().contains(ShutdownState::RECEIVED))
+    });
+    let mut transport = server.connect("good.example", server.trusting()).unwrap();
+    written.recv().unwrap();
+    transport.write_all(b"last words").unwrap();
+    drop(transport);
+    assert_eq!(server.join(), (b"last words".to_vec(), true));
+}
+
+#[test]
+fn a_turn_reads_the_kernel_once_below_tls_too() {
+    let (go, gone) = mpsc::channel();
+    let server = TestServer::start(&["good.example"], move |mut stream| {
+        for text in ["one", "two"] {
+            gone.recv().unwrap();
+            stream.write_all(text.as_bytes()).unwrap();
+        }
+        hold(stream);
+    });
+    let mut transport = server.connect("good.example", server.trusting()).unwrap();
+    let mut deadline = Deadline::start(LONG, &Canceller::new()).unwrap();
+    let mut bytes = [0; 16];
+    let mut read_one = |transport: &mut Transport| loop {
+        transport.begin_turn();
+        match transport.read(&mut bytes) {
+            Ok(count) => break bytes[..count].to_vec(),
+            Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+        }
+        let interest = Interest { read: true, write: false };
+        deadline.wait_for_socket("test", &Arc::clone(transport.socket()), interest).unwrap();
+    };
+    go.send(()).unwrap();
+    assert_eq!(read_one(&mut transport), b"one");
+    assert!(transport.has_read());
+    // The kernel could be asked to wait now, and would for ever: the second is not on its way.
+    transport.set_blocking(None).unwrap();
+    assert_eq!(transport.read(&mut [0; 16]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    transport.set_non_blocking().unwrap();
+    go.send(()).unwrap();
+    assert_eq!(read_one(&mut transport), b"two");
+}
+
+#[test]
+fn a_large_write_goes_out_in_few_calls_and_unharmed() {
+    const SIZE: usize = 64 << 20;
+    let server = TestServer::start(&["good.example"], |mut stream| {
+        let mut count = 0_usize;
+        let mut intact = true;
+        let mut bytes = vec![0; 1 << 16];
+        while count < SIZE {
+            let read = stream.read(&mut bytes).unwrap();
+            intact &= bytes[..read].iter().enumerate().all(|(at, byte)| *byte == pattern(count + at));
+            count += read;
+        }
+        intact
+    });
+    let mut transport = server.connect("good.example", server.trusting()).unwrap();
+    let bytes: Vec<u8> = (0..SIZE).map(pattern).collect();
+    let mut deadline = Deadline::start(LONG, &Canceller::new()).unwrap();
+    let mut sent = 0;
+    let (mut calls, mut waits) = (0, 0);
+    while sent < SIZE {
+        match transport.write(&bytes[sent..]) {
+            Ok(count) => {
+                sent += count;
+                calls += 1;
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+                waits += 1;
+                let interest = Interest { read: false, write: true };
+                deadline.wait_for_socket("test", &Arc::clone(transport.socket()), interest).unwrap();
+            }
+        }
+    }
+    // A call ends where the kernel would block, not after each of 4,096 records.
+    assert!(calls <= waits + 1, "{calls} calls, {waits} waits");
+    assert!(server.join());
+}
+
+fn pattern(at: usize) -> u8 {
+    (at % 251) as u8
+}
