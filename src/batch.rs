@@ -1,0 +1,272 @@
+//! The memory that events are handed over in. JavaScript holds it; a call writes a batch into it.
+
+use std::{
+    cell::{Cell, RefCell},
+    ptr,
+    time::Instant,
+};
+
+use bytes::Bytes;
+use napi::{
+    Env,
+    bindgen_prelude::{Float64Array, FromNapiValue, ObjectRef, Uint8Array, Uint32Array},
+    sys,
+};
+use napi_derive::napi;
+use s9_websocket_core::{CloseFrame, Error, WebSocketEvent};
+
+use crate::{
+    clock::milliseconds,
+    error::{Result, napi_failure},
+};
+
+/// Numbers of a descriptor: kind, offset, length, close code.
+const FIELDS: usize = 4;
+/// The batch holds nothing and a larger slab is needed; its least size is in the first descriptor.
+pub(crate) const NEEDS_SLAB: u32 = 0x2_0000;
+/// Nothing came.
+pub(crate) const IDLE: u32 = 0x1_0000;
+/// The batch ended because it was full.
+pub(crate) const MORE: u32 = 0x4_0000;
+
+/// What a descriptor describes; the numbers are known to `src-ts`.
+#[derive(Clone, Copy)]
+#[repr(u32)]
+enum Kind {
+    Activated = 0,
+    AsciiText = 1,
+    Utf8Text = 2,
+    Binary = 3,
+    Ping = 4,
+    Pong = 5,
+    ConnectionClosed = 6,
+    Error = 7,
+    Quit = 8,
+    TextBuffer = 9,
+}
+
+impl Kind {
+    /// Whether JavaScript may keep a view of the payload.
+    fn is_viewed(self) -> bool {
+        matches!(self, Self::Binary | Self::Ping | Self::Pong | Self::TextBuffer)
+    }
+}
+
+/// Memory for one batch at a time.
+#[napi]
+pub struct NativeBatch {
+    descriptors: RefCell<Uint32Array>,
+    times: RefCell<Float64Array>,
+    slab: RefCell<Option<ObjectRef<false>>>,
+    /// Where in the slab the next payload goes.
+    next: Cell<usize>,
+    /// Where the payloads of the latest batch begin, if JavaScript keeps no views of them.
+    reusable: Cell<Option<usize>>,
+}
+
+#[napi]
+impl NativeBatch {
+    /// Takes the arrays to write descriptors and times to.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(descriptors: Uint32Array, times: Float64Array) -> Self {
+        Self {
+            descriptors: RefCell::new(descriptors),
+            times: RefCell::new(times),
+            slab: RefCell::new(None),
+            next: Cell::new(0),
+            reusable: Cell::new(None),
+        }
+    }
+
+    /// Takes the memory to write payloads to, in place of what was used before.
+    #[napi(catch_unwind)]
+    pub fn set_slab(&self, env: Env, slab: Uint8Array) -> Result<()> {
+        let slab = {
+            // SAFETY: the value is one that this call was given.
+            let value = unsafe { napi::bindgen_prelude::ToNapiValue::to_napi_value(env.raw(), slab) };
+            // SAFETY: as above.
+            unsafe { ObjectRef::from_napi_value(env.raw(), value.map_err(napi_failure)?) }
+                .map_err(napi_failure)?
+        };
+        if let Some(former) = self.slab.replace(Some(slab)) {
+            former.unref(&env).map_err(napi_failure)?;
+        }
+        self.next.set(0);
+        self.reusable.set(None);
+        Ok(())
+    }
+}
+
+impl NativeBatch {
+    /// Starts a batch.
+    ///
+    /// Costs no call into the engine until there is an event.
+    pub(crate) fn begin(&self, env: Env, text_as_buffer: bool) -> BatchWriter<'_> {
+        if let Some(start) = self.reusable.get() {
+            self.next.set(start);
+        }
+        self.reusable.set(Some(self.next.get()));
+        BatchWriter { batch: self, env, text_as_buffer, count: 0, slab: None, needed: None }
+    }
+
+    /// The slab as it is now.
+    ///
+    /// Asked anew for each batch: JavaScript can have detached it by way of a view's `buffer`.
+    fn slab(&self, env: Env) -> (*mut u8, usize) {
+        let (mut length, mut data) = (0, ptr::null_mut());
+        let slab = self.slab.borrow();
+        let Some(object) = slab.as_ref().and_then(|slab| slab.get_value(&env).ok()) else {
+            return (ptr::null_mut(), 0);
+        };
+        // SAFETY: the object is the live typed array given to `set_slab`; what is not asked for may
+        // be null.
+        let status = unsafe {
+            sys::napi_get_typedarray_info(
+                env.raw(),
+                napi::JsValue::raw(&object),
+                ptr::null_mut(),
+                &mut length,
+                &mut data,
+                ptr::null_mut(),
+                ptr::null_mut(),
+            )
+        };
+        if status != sys::Status::napi_ok || data.is_null() {
+            return (ptr::null_mut(), 0);
+        }
+        (data.cast(), length)
+    }
+}
+
+/// Writes events into a batch.
+pub(crate) struct BatchWriter<'a> {
+    batch: &'a NativeBatch,
+    env: Env,
+    text_as_buffer: bool,
+    count: usize,
+    slab: Option<(*mut u8, usize)>,
+    needed: Option<usize>,
+}
+
+/// What became of an event given to a batch.
+pub(crate) enum Written {
+    Whole,
+    /// It is an error, for which there is a place elsewhere.
+    Error(Error),
+    /// It does not fit the slab and is given back.
+    NoRoom(WebSocketEvent),
+}
+
+impl BatchWriter<'_> {
+    /// Whether there is a descriptor left.
+    pub(crate) fn has_room(&self) -> bool {
+        self.count < self.batch.times.borrow().len()
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    pub(crate) fn write(&mut self, event: WebSocketEvent, at: Instant) -> Written {
+        let (kind, payload, code) = match event {
+            WebSocketEvent::Activated => (Kind::Activated, Bytes::new(), 0),
+            WebSocketEvent::TextMessage(text) => (self.text_kind(&text), text, 0),
+            WebSocketEvent::BinaryMessage(data) => (Kind::Binary, data, 0),
+            WebSocketEvent::Ping(data) => (Kind::Ping, data, 0),
+            WebSocketEvent::Pong(data) => (Kind::Pong, data, 0),
+            WebSocketEvent::ConnectionClosed(CloseFrame { code, reason }) => {
+                (Kind::ConnectionClosed, reason.into(), code)
+            }
+            WebSocketEvent::Error(error) => {
+                self.describe(Kind::Error, 0, 0, 0, at);
+                return Written::Error(error);
+            }
+            WebSocketEvent::Quit => (Kind::Quit, Bytes::new(), 0),
+        };
+        match self.place(&payload) {
+            Some(offset) => {
+                if kind.is_viewed() && !payload.is_empty() {
+                    self.batch.reusable.set(None);
+                }
+                self.describe(kind, offset, payload.len(), code, at);
+                Written::Whole
+            }
+            None => {
+                self.needed = Some(payload.len());
+                Written::NoRoom(match kind {
+                    Kind::AsciiText | Kind::Utf8Text | Kind::TextBuffer => {
+                        WebSocketEvent::TextMessage(payload)
+                    }
+                    Kind::Ping => WebSocketEvent::Ping(payload),
+                    Kind::Pong => WebSocketEvent::Pong(payload),
+                    Kind::ConnectionClosed => WebSocketEvent::ConnectionClosed(CloseFrame::new(
+                        code,
+                        String::from_utf8_lossy(&payload),
+                    )),
+                    // The others have no payload.
+                    _ => WebSocketEvent::BinaryMessage(payload),
+                })
+            }
+        }
+    }
+
+    /// The status of the batch as JavaScript reads it.
+    pub(crate) fn finish(self) -> u32 {
+        match self.needed {
+            None if self.has_room() => self.count as u32,
+            Some(needed) if self.count == 0 => {
+                let mut descriptors = self.batch.descriptors.borrow_mut();
+                // SAFETY: JavaScript does not run while this call does.
+                let descriptors = unsafe { descriptors.as_mut() };
+                if let Some(first) = descriptors.first_mut() {
+                    *first = needed as u32;
+                }
+                NEEDS_SLAB
+            }
+            _ => self.count as u32 | MORE,
+        }
+    }
+
+    fn text_kind(&self, text: &[u8]) -> Kind {
+        if self.text_as_buffer {
+            Kind::TextBuffer
+        } else if text.is_ascii() {
+            Kind::AsciiText
+        } else {
+            Kind::Utf8Text
+        }
+    }
+
+    /// Copies a payload to the slab and returns its offset; `None` if it does not fit.
+    fn place(&mut self, payload: &[u8]) -> Option<usize> {
+        let offset = self.batch.next.get();
+        if payload.is_empty() {
+            return Some(offset);
+        }
+        let (slab, length) = *self.slab.get_or_insert_with(|| self.batch.slab(self.env));
+        let end = offset.checked_add(payload.len())?;
+        if end > length {
+            return None;
+        }
+        // SAFETY: `offset..end` lies within the slab, which JavaScript keeps alive and cannot detach
+        // while this call runs; a payload is never part of it.
+        unsafe { ptr::copy_nonoverlapping(payload.as_ptr(), slab.add(offset), payload.len()) };
+        self.batch.next.set(end);
+        Some(offset)
+    }
+
+    fn describe(&mut self, kind: Kind, offset: usize, length: usize, code: u16, at: Instant) {
+        let (mut descriptors, mut times) =
+            (self.batch.descriptors.borrow_mut(), self.batch.times.borrow_mut());
+        // SAFETY: JavaScript does not run while this call does, and never hands these two arrays to
+        // anyone who could detach them.
+        let (descriptors, times) = unsafe { (descriptors.as_mut(), times.as_mut()) };
+        let row = self.count * FIELDS;
+        if let (Some(row), Some(time)) = (descriptors.get_mut(row..row + FIELDS), times.get_mut(self.count)) {
+            // A slab is an ArrayBuffer made for one, far below 4 GiB: offsets and lengths fit.
+            row.copy_from_slice(&[kind as u32, offset as u32, length as u32, u32::from(code)]);
+            *time = milliseconds(at);
+            self.count += 1;
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! The channels of a client that runs on a thread, for any environment of the process.
+
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use crossbeam_channel::{Receiver, TryRecvError};
+use napi::{
+    Env,
+    bindgen_prelude::{BigInt, Function, Uint8ArraySlice},
+};
+use napi_derive::napi;
+use s9_websocket_core::{
+    CloseFrame, ControlMessage, ControlSender, Error, EventSignal, Listener, ReceivedEvent,
+    S9AsyncNonBlockingWebSocketClient,
+};
+
+use crate::{
+    batch::{BatchWriter, NativeBatch, Written},
+    clock::slice_of,
+    error::{NativeError, Result, thrown},
+    wake::{Hold, Wake},
+};
+
+/// The ends of a client's channels that JavaScript holds.
+pub(crate) struct Channels {
+    handle: u64,
+    control: ControlSender,
+    events: Receiver<ReceivedEvent>,
+    signal: EventSignal,
+    text_as_buffer: bool,
+}
+
+/// Live channels by handle: a number, so that a wrong one is an error and not a crash.
+static CHANNELS: OnceLock<Mutex<HashMap<u64, Weak<Channels>>>> = OnceLock::new();
+static NEXT_HANDLE: AtomicU64 = AtomicU64::new(1);
+
+impl Channels {
+    pub(crate) fn of(client: &S9AsyncNonBlockingWebSocketClient, text_as_buffer: bool) -> Arc<Self> {
+        let channels = Arc::new(Self {
+            handle: NEXT_HANDLE.fetch_add(1, Ordering::Relaxed),
+            control: client.control_tx.clone(),
+            events: client.event_rx.clone(),
+            signal: client.event_signal(),
+            text_as_buffer,
+        });
+        registry().insert(channels.handle, Arc::downgrade(&channels));
+        channels
+    }
+
+    fn by_handle(handle: &BigInt) -> Result<Arc<Self>> {
+        let (negative, number, lossless) = handle.get_u64();
+        let found =
+            (!negative && lossless).then(|| registry().get(&number).and_then(Weak::upgrade)).flatten();
+        found.ok_or_else(|| thrown(Error::ChannelDisconnected("no client has this handle, or it is gone")))
+    }
+
+    pub(crate) fn control(&self) -> &ControlSender {
+        &self.control
+    }
+}
+
+impl Drop for Channels {
+    fn drop(&mut self) {
+        registry().remove(&self.handle);
+    }
+}
+
+fn registry() -> std::sync::MutexGuard<'static, HashMap<u64, Weak<Channels>>> {
+    CHANNELS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Receives the events of a client that runs on a thread.
+#[napi]
+pub struct NativeReceiver {
+    channels: Arc<Channels>,
+    held: RefCell<Option<ReceivedEvent>>,
+    error: RefCell<Option<Error>>,
+    listener: RefCell<Option<Listener>>,
+    hold: RefCell<Option<Hold>>,
+}
+
+/// What there is to receive.
+#[derive(PartialEq, Eq)]
+enum Look {
+    Waiting,
+    Empty,
+    Disconnected,
+}
+
+impl NativeReceiver {
+    pub(crate) fn new(channels: &Arc<Channels>) -> Self {
+        Self {
+            channels: Arc::clone(channels),
+            held: RefCell::default(),
+            error: RefCell::default(),
+            listener: RefCell::default(),
+            hold: RefCell::default(),
+        }
+    }
+
+    /// Whether events wait. The only sure way to tell an empty channel from a disconnected one is to
+    /// try to receive, so an event may have to be held.
+    fn look(&self) -> Look {
+        if self.held.borrow().is_some() {
+            return Look::Waiting;
+        }
+        match self.channels.events.try_recv() {
+            Ok(event) => {
+                self.held.replace(Some(event));
+                Look::Waiting
+            }
+            Err(TryRecvError::Empty) => Look::Empty,
+            Err(TryRecvError::Disconnected) => Look::Disconnected,
+        }
+    }
+
+    /// Writes an event; `false` if it did not fit and is held.
+    fn write(&self, writer: &mut BatchWriter<'_>, received: ReceivedEvent) -> bool {
+        let at = received.at;
+        match writer.write(received.event, at) {
+            Written::Whole => true,
+            Written::Error(error) => {
+                self.error.replace(Some(error));
+                true
+            }
+            Written::NoRoom(event) => {
+                self.held.replace(Some(ReceivedEvent { event, at }));
+                false
+            }
+        }
+    }
+}
+
+#[napi]
+impl NativeReceiver {
+    /// The receiver with this handle, of this or another environment.
+    #[napi(factory, catch_unwind)]
+    pub fn from_handle(handle: BigInt) -> Result<Self> {
+        Channels::by_handle(&handle).map(|channels| Self::new(&channels))
+    }
+
+    /// A number for `fromHandle`, valid while the client or a channel of it lives.
+    #[napi(catch_unwind)]
+    pub fn handle(&self) -> BigInt {
+        self.channels.handle.into()
+    }
+
+    /// Events that wait.
+    #[napi(catch_unwind)]
+    pub fn length(&self) -> u32 {
+        let held = usize::from(self.held.borrow().is_some());
+        u32::try_from(self.channels.events.len() + held).unwrap_or(u32::MAX)
+    }
+
+    /// Whether nothing waits and nothing can come any more.
+    #[napi(catch_unwind)]
+    pub fn disconnected(&self) -> bool {
+        self.look() == Look::Disconnected
+    }
+
+    /// Writes what waits, at most `max` events, into the batch. Never blocks.
+    #[napi(catch_unwind)]
+    pub fn take(&self, env: Env, batch: &NativeBatch, max: Option<u32>) -> u32 {
+        let mut writer = batch.begin(env, self.channels.text_as_buffer);
+        if max == Some(0) {
+            return writer.finish();
+        }
+        let most = max.map_or(usize::MAX, |max| max as usize);
+        let held = self.held.take();
+        if held.is_none_or(|event| self.write(&mut writer, event)) {
+            while writer.has_room() && writer.count() < most {
+                let Ok(event) = self.channels.events.try_recv() else { break };
+                if !self.write(&mut writer, event) {
+                    break;
+                }
+            }
+        }
+        writer.finish()
+    }
+
+    /// The error that the latest batch told of.
+    #[napi(catch_unwind)]
+    pub fn take_error(&self) -> Option<NativeError> {
+        self.error.take().as_ref().map(NativeError::from)
+    }
+
+    /// Waits for events, at most 50 ms; whether there are some or can be none any more.
+    #[napi(catch_unwind)]
+    pub fn wait(&self, timeout_ms: f64) -> bool {
+        if self.look() != Look::Empty {
+            return true;
+        }
+        match self.channels.events.recv_deadline(Instant::now() + slice_of(timeout_ms)) {
+            Ok(event) => {
+                self.held.replace(Some(event));
+                true
+            }
+            Err(error) => error.is_disconnected(),
+        }
+    }
+
+    /// Names the function that `arm` has called.
+    #[napi(catch_unwind)]
+    pub fn set_wake(&self, env: Env, wake: Function<'_, (), ()>) -> Result<()> {
+        let wake = Wake::new(env, &wake)?;
+        self.listener.replace(Some(self.channels.signal.listen(move || wake.call())));
+        Ok(())
+    }
+
+    /// Has the wake called once events come, and keeps the event loop alive until `disarm`; `true`,
+    /// and nothing of this, if something is there already.
+    #[napi(catch_unwind)]
+    pub fn arm(&self, env: Env) -> Result<bool> {
+        self.channels.signal.arm();
+        // Looked at after arming: what came before that has called nobody.
+        if self.look() != Look::Empty {
+            return Ok(true);
+        }
+        if self.hold.borrow().is_none() {
+            self.hold.replace(Some(Hold::new(env)?));
+        }
+        Ok(false)
+    }
+
+    /// Lets the event loop end.
+    #[napi(catch_unwind)]
+    pub fn disarm(&self) {
+        self.hold.take();
+    }
+}
+
+/// Sends commands to a client that runs on a thread.
+#[napi]
+pub struct NativeSender {
+    channels: Arc<Channels>,
+}
+
+impl NativeSender {
+    pub(crate) fn new(channels: &Arc<Channels>) -> Self {
+        Self { channels: Arc::clone(channels) }
+    }
+}
+
+#[napi]
+impl NativeSender {
+    /// The sender with this handle, of this or another environment.
+    #[napi(factory, catch_unwind)]
+    pub fn from_handle(handle: BigInt) -> Result<Self> {
+        Channels::by_handle(&handle).map(|channels| Self::new(&channels))
+    }
+
+    /// A number for `fromHandle`, valid while the client or a channel of it lives.
+    #[napi(catch_unwind)]
+    pub fn handle(&self) -> BigInt {
+        self.channels.handle.into()
+    }
+
+    /// Queues a text message.
+    #[napi(catch_unwind)]
+    pub fn send_text(&self, text: String) -> Result<()> {
+        self.channels.control.send(ControlMessage::SendText(text)).map_err(thrown)
+    }
+
+    /// Queues a binary message.
+    #[napi(catch_unwind)]
+    pub fn send_binary(&self, data: Uint8ArraySlice<'_>) -> Result<()> {
+        self.channels.control.send(ControlMessage::SendBinary(copied(Some(&data)))).map_err(thrown)
+    }
+
+    /// Queues a ping.
+    #[napi(catch_unwind)]
+    pub fn send_ping(&self, data: Option<Uint8ArraySlice<'_>>) -> Result<()> {
+        self.channels.control.send(ControlMessage::SendPing(copied(data.as_ref()))).map_err(thrown)
+    }
+
+    /// Queues a pong.
+    #[napi(catch_unwind)]
+    pub fn send_pong(&self, data: Option<Uint8ArraySlice<'_>>) -> Result<()> {
+        self.channels.control.send(ControlMessage::SendPong(copied(data.as_ref()))).map_err(thrown)
+    }
+
+    /// Begins the closing handshake.
+    #[napi(catch_unwind)]
+    pub fn close(&self, code: Option<u32>, reason: Option<String>) -> Result<()> {
+        self.channels.control.send(ControlMessage::Close(close_frame(code, reason)?)).map_err(thrown)
+    }
+
+    /// Ends at once.
+    #[napi(catch_unwind)]
+    pub fn force_quit(&self) -> Result<()> {
+        self.channels.control.send(ControlMessage::ForceQuit).map_err(thrown)
+    }
+}
+
+/// A payload of its own, for what outlives the call.
+pub(crate) fn copied(data: Option<&Uint8ArraySlice<'_>>) -> bytes::Bytes {
+    data.map_or_else(bytes::Bytes::new, |data| bytes::Bytes::copy_from_slice(data))
+}
+
+/// The frame that these arguments ask for.
+pub(crate) fn close_frame(code: Option<u32>, reason: Option<String>) -> Result<Option<CloseFrame>> {
+    if code.is_none() && reason.is_none() {
+        return Ok(None);
+    }
+    let code = code.unwrap_or(CloseFrame::NORMAL.into());
+    // A number that is no u16 is no close code either: the core says which there are.
+    let frame = CloseFrame::new(u16::try_from(code).unwrap_or(0), reason.unwrap_or_default());
+    if u32::from(frame.code) != code {
+        return Err(thrown(Error::invalid("close code", code, "a number of RFC 6455, section 7.4")));
+    }
+    Ok(Some(frame))
+}

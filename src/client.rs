@@ -1,0 +1,484 @@
+//! A client as JavaScript holds it: a session on this thread, or channels to one on another.
+
+use std::{
+    cell::{Cell, RefCell},
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::Instant,
+};
+
+use crossbeam_channel::{Receiver, TryRecvError};
+use napi::{
+    Env,
+    bindgen_prelude::{Function, Uint8ArraySlice},
+};
+use napi_derive::napi;
+use s9_websocket_core::{
+    ControlMessage, Error, ReceivedEvent, S9AsyncNonBlockingWebSocketClient, S9Socket,
+    S9WebSocketClientHandler, Session, Turn, UpgradeResponse, Wait, WebSocketEvent, turn,
+};
+
+use crate::{
+    batch::{BatchWriter, IDLE, NativeBatch, Written},
+    channel::{Channels, NativeReceiver, NativeSender, close_frame, copied},
+    clock::{SLICE, slice_of},
+    environment::{Ending, end_with},
+    error::{NativeError, NativeResponse, Result, thrown},
+    socket::NativeSocket,
+    wake::{Hold, Wake},
+};
+
+/// How many idle turns pass before a spinning loop looks at the clock: some 20 µs.
+const TURNS_A_LOOK: u32 = 64;
+
+/// A connected client.
+#[napi]
+pub struct NativeClient {
+    place: RefCell<Place>,
+    /// Whether a run on this thread has claimed it.
+    claimed: Cell<bool>,
+    /// Whether it is the client that speaks through channels only.
+    for_channels: bool,
+    text_as_buffer: bool,
+    socket: S9Socket,
+    response: UpgradeResponse,
+    held: RefCell<Option<ReceivedEvent>>,
+    error: RefCell<Option<Error>>,
+}
+
+/// Where the connection is.
+enum Place {
+    Here(Box<Session>),
+    Channels {
+        client: S9AsyncNonBlockingWebSocketClient,
+        channels: Arc<Channels>,
+        started: bool,
+    },
+    /// It has quit or was disposed of.
+    Gone,
+}
+
+const CLOSED: Error = Error::ConnectionClosed("the client has quit");
+const TAKEN: Error = Error::SocketUnavailable("the client runs already");
+
+impl NativeClient {
+    pub(crate) fn new(session: Session, for_channels: bool, text_as_buffer: bool) -> Self {
+        let client = Self {
+            socket: session.socket(),
+            response: session.response().clone(),
+            for_channels,
+            place: RefCell::new(Place::Here(Box::new(session))),
+            claimed: Cell::new(false),
+            text_as_buffer,
+            held: RefCell::default(),
+            error: RefCell::default(),
+        };
+        if for_channels {
+            client.move_to_channels();
+        }
+        client
+    }
+
+    /// Gives a session on this thread channels, to be moved to another.
+    fn move_to_channels(&self) {
+        let place = self.place.replace(Place::Gone);
+        self.place.replace(match place {
+            Place::Here(session) => {
+                let client = S9AsyncNonBlockingWebSocketClient::from(*session);
+                let channels = Channels::of(&client, self.text_as_buffer);
+                Place::Channels { client, channels, started: false }
+            }
+            other => other,
+        });
+    }
+
+    /// Does one thing or the other, depending on where the connection is. No JavaScript runs in it.
+    fn wherever<T>(
+        &self,
+        here: impl FnOnce(&mut Session) -> std::result::Result<T, Error>,
+        there: impl FnOnce(&S9AsyncNonBlockingWebSocketClient) -> std::result::Result<T, Error>,
+    ) -> Result<T> {
+        match &mut *self.place.borrow_mut() {
+            Place::Here(session) => here(session),
+            Place::Channels { client, .. } => there(client),
+            Place::Gone => Err(CLOSED),
+        }
+        .map_err(thrown)
+    }
+
+    /// Like [`wherever`](Self::wherever) for what has nothing to do once the connection is gone.
+    fn wherever_it_is<T: Default>(
+        &self,
+        here: impl FnOnce(&mut Session) -> T,
+        there: impl FnOnce(&S9AsyncNonBlockingWebSocketClient) -> T,
+    ) -> T {
+        match &mut *self.place.borrow_mut() {
+            Place::Here(session) => here(session),
+            Place::Channels { client, .. } => there(client),
+            Place::Gone => T::default(),
+        }
+    }
+
+    fn one_turn(&self, session: &mut Session, env: Env, batch: &NativeBatch) -> (Turn, u32) {
+        let mut handler =
+            BatchHandler { writer: batch.begin(env, self.text_as_buffer), client: self, has_quit: false };
+        if let Some(held) = self.held.take() {
+            handler.write(held);
+        }
+        let turn = if self.held.borrow().is_some() { Turn::Full } else { turn(session, &mut handler) };
+        let turn = if handler.has_quit { Turn::Ended } else { turn };
+        (turn, handler.writer.finish())
+    }
+
+    /// Runs `turns` with the session, which is gone once it has quit.
+    fn with_session(&self, turns: impl FnOnce(&mut Session) -> (Turn, u32)) -> Result<u32> {
+        let mut place = self.place.borrow_mut();
+        let Place::Here(session) = &mut *place else { return Err(thrown(CLOSED)) };
+        let (turn, status) = turns(session);
+        if turn == Turn::Ended {
+            *place = Place::Gone;
+        }
+        Ok(if turn == Turn::Idle { status | IDLE } else { status })
+    }
+}
+
+/// Writes the events of a turn into a batch.
+struct BatchHandler<'a> {
+    writer: BatchWriter<'a>,
+    client: &'a NativeClient,
+    has_quit: bool,
+}
+
+impl BatchHandler<'_> {
+    fn write(&mut self, received: ReceivedEvent) {
+        let is_quit = matches!(received.event, WebSocketEvent::Quit);
+        match self.writer.write(received.event, received.at) {
+            Written::Whole => self.has_quit |= is_quit,
+            Written::Error(error) => {
+                self.client.error.replace(Some(error));
+            }
+            Written::NoRoom(event) => {
+                self.client.held.replace(Some(ReceivedEvent { event, at: received.at }));
+            }
+        }
+    }
+}
+
+impl S9WebSocketClientHandler<Session> for BatchHandler<'_> {
+    fn on_event(&mut self, session: &mut Session, event: WebSocketEvent) {
+        self.write(ReceivedEvent { event, at: session.received_at() });
+    }
+
+    fn has_room(&mut self) -> bool {
+        self.writer.has_room() && self.client.held.borrow().is_none()
+    }
+}
+
+#[napi]
+impl NativeClient {
+    /// Claims the client for a run on this thread.
+    #[napi(catch_unwind)]
+    pub fn begin(&self, blocking: bool) -> Result<()> {
+        if self.claimed.get() {
+            return Err(thrown(TAKEN));
+        }
+        self.wherever(
+            |session| {
+                session.set_longest_wait(Some(SLICE));
+                if blocking { session.set_blocking() } else { Ok(()) }
+            },
+            |_| Err(TAKEN),
+        )?;
+        self.claimed.set(true);
+        Ok(())
+    }
+
+    /// Gives the claim back.
+    #[napi(catch_unwind)]
+    pub fn release(&self) {
+        self.claimed.set(false);
+    }
+
+    /// One turn: at most one read of the kernel, at most 50 ms.
+    #[napi(catch_unwind)]
+    pub fn turn(&self, env: Env, batch: &NativeBatch) -> Result<u32> {
+        self.with_session(|session| self.one_turn(session, env, batch))
+    }
+
+    /// Turns and waits until there are events, at most some 50 ms.
+    #[napi(catch_unwind)]
+    pub fn turn_sync(&self, env: Env, batch: &NativeBatch) -> Result<u32> {
+        self.with_session(|session| {
+            let until = Instant::now() + SLICE;
+            let mut idle = 0_u32;
+            loop {
+                let (turn, status) = self.one_turn(session, env, batch);
+                if status != 0 || turn == Turn::Ended {
+                    return (turn, status);
+                }
+                if turn == Turn::Idle {
+                    session.wait();
+                }
+                idle = idle.wrapping_add(1);
+                let looks = session.wait_mode() != Wait::Spin || idle.is_multiple_of(TURNS_A_LOOK);
+                if looks && Instant::now() >= until {
+                    return (Turn::Waiting, 0);
+                }
+            }
+        })
+    }
+
+    /// Passes the time after an idle turn, at most 50 ms; whether that time is over.
+    #[napi(catch_unwind)]
+    pub fn wait(&self) -> bool {
+        match &mut *self.place.borrow_mut() {
+            Place::Here(session) => session.wait(),
+            _ => true,
+        }
+    }
+
+    /// How long an event loop may wait now for the next turn, in milliseconds; `null` spins.
+    #[napi(catch_unwind, ts_return_type = "number | null")]
+    pub fn spin_wait(&self) -> Option<f64> {
+        let spins = self.if_here(Session::wait_mode).is_none_or(|mode| mode == Wait::Spin);
+        let longest = self.if_here(Session::longest_wait_now).flatten().filter(|_| !spins);
+        longest.map(|longest| longest.as_secs_f64() * 1e3)
+    }
+
+    /// The error that the latest batch told of.
+    #[napi(catch_unwind)]
+    pub fn take_error(&self) -> Option<NativeError> {
+        self.error.take().as_ref().map(NativeError::from)
+    }
+
+    /// Moves the connection to a thread of its own.
+    #[napi(catch_unwind)]
+    pub fn start_thread(&self, env: Env) -> Result<NativeJoinHandle> {
+        if self.claimed.get() {
+            return Err(thrown(TAKEN));
+        }
+        self.move_to_channels();
+        let mut place = self.place.borrow_mut();
+        let Place::Channels { client, channels, started } = &mut *place else { return Err(thrown(CLOSED)) };
+        let thread = client.run().map_err(thrown)?;
+        *started = true;
+        let (ended, finished) = crossbeam_channel::bounded::<()>(0);
+        client.event_signal().at_end(move || drop(ended));
+        let running =
+            Arc::new(Running { channels: Arc::clone(channels), thread: Mutex::new(Some(thread)), finished });
+        end_with(env, Arc::clone(&running) as Arc<dyn Ending>)?;
+        let signal = client.event_signal();
+        Ok(NativeJoinHandle { running, signal, hold: RefCell::default() })
+    }
+
+    /// The receiver of the client's events.
+    #[napi(catch_unwind)]
+    pub fn events(&self) -> Result<NativeReceiver> {
+        self.move_to_channels();
+        match &*self.place.borrow() {
+            Place::Channels { channels, .. } => Ok(NativeReceiver::new(channels)),
+            _ => Err(thrown(CLOSED)),
+        }
+    }
+
+    /// The sender of the client's commands.
+    #[napi(catch_unwind)]
+    pub fn control(&self) -> Result<NativeSender> {
+        self.move_to_channels();
+        match &*self.place.borrow() {
+            Place::Channels { channels, .. } => Ok(NativeSender::new(channels)),
+            _ => Err(thrown(CLOSED)),
+        }
+    }
+
+    /// Sends a text message.
+    #[napi(catch_unwind)]
+    pub fn send_text(&self, text: String) -> Result<()> {
+        match &mut *self.place.borrow_mut() {
+            Place::Here(session) => session.send_text_message(&text).map(drop),
+            Place::Channels { client, .. } => client.control_tx.send(ControlMessage::SendText(text)),
+            Place::Gone => Err(CLOSED),
+        }
+        .map_err(thrown)
+    }
+
+    /// Sends a binary message.
+    #[napi(catch_unwind)]
+    pub fn send_binary(&self, data: Uint8ArraySlice<'_>) -> Result<()> {
+        let data = copied(Some(&data));
+        self.wherever(
+            |session| session.send_binary_message(data.clone()).map(drop),
+            |client| client.control_tx.send(ControlMessage::SendBinary(data.clone())),
+        )
+    }
+
+    /// Sends a ping.
+    #[napi(catch_unwind)]
+    pub fn send_ping(&self, data: Option<Uint8ArraySlice<'_>>) -> Result<()> {
+        let data = copied(data.as_ref());
+        self.wherever(
+            |session| session.send_ping(data.clone()).map(drop),
+            |client| client.control_tx.send(ControlMessage::SendPing(data.clone())),
+        )
+    }
+
+    /// Sends a pong.
+    #[napi(catch_unwind)]
+    pub fn send_pong(&self, data: Option<Uint8ArraySlice<'_>>) -> Result<()> {
+        let data = copied(data.as_ref());
+        self.wherever(
+            |session| session.send_pong(data.clone()).map(drop),
+            |client| client.control_tx.send(ControlMessage::SendPong(data.clone())),
+        )
+    }
+
+    /// Begins the closing handshake; nothing happens if the connection is closing or gone.
+    #[napi(catch_unwind)]
+    pub fn close(&self, code: Option<u32>, reason: Option<String>) -> Result<()> {
+        let frame = close_frame(code, reason)?;
+        if matches!(&*self.place.borrow(), Place::Gone) {
+            return Ok(());
+        }
+        self.wherever(
+            |session| session.close(frame.clone()),
+            |client| client.control_tx.send(ControlMessage::Close(frame.clone())),
+        )
+    }
+
+    /// Ends at once.
+    #[napi(catch_unwind)]
+    pub fn force_quit(&self) {
+        self.wherever_it_is(Session::force_quit, |client| {
+            // Never refused.
+            let _ = client.control_tx.send(ControlMessage::ForceQuit);
+        });
+    }
+
+    /// Keeps back what is sent.
+    #[napi(catch_unwind)]
+    pub fn cork(&self) {
+        self.wherever_it_is(|session| session.set_corked(true), |_| ());
+    }
+
+    /// Sends in one write what was kept back.
+    #[napi(catch_unwind)]
+    pub fn uncork(&self) {
+        self.wherever_it_is(|session| session.set_corked(false), |_| ());
+    }
+
+    /// Bytes accepted for sending and not yet taken by the kernel.
+    #[napi(catch_unwind)]
+    pub fn buffered_amount(&self) -> f64 {
+        self.wherever_it_is(|session| session.buffered_amount(), |client| client.buffered_amount()) as f64
+    }
+
+    /// Sends Close 1000 and ends; only `quit` is worth delivering after it.
+    #[napi(catch_unwind)]
+    pub fn abandon(&self) {
+        self.held.take();
+        self.wherever_it_is(Session::abandon, |client| {
+            client.control_tx.abandon();
+        });
+    }
+
+    /// Sends Close 1000 and lets go of the connection, its thread included.
+    #[napi(catch_unwind)]
+    pub fn dispose(&self) {
+        self.held.take();
+        // Dropped after the borrow has ended.
+        let place = self.place.replace(Place::Gone);
+        drop(place);
+    }
+
+    /// The socket, until the connection is gone or the async client's thread has it.
+    #[napi(catch_unwind)]
+    pub fn socket(&self) -> Option<NativeSocket> {
+        let is_out_of_reach = match &*self.place.borrow() {
+            Place::Here(_) => false,
+            Place::Channels { started, .. } => *started && self.for_channels,
+            Place::Gone => true,
+        };
+        (!is_out_of_reach).then(|| NativeSocket::from(self.socket.clone()))
+    }
+
+    /// What the server answered to the upgrade.
+    #[napi(catch_unwind)]
+    pub fn response(&self) -> NativeResponse {
+        NativeResponse::from(&self.response)
+    }
+
+    /// Calls `watch` with the session if it is on this thread.
+    pub(crate) fn if_here<T>(&self, watch: impl FnOnce(&Session) -> T) -> Option<T> {
+        match &*self.place.borrow() {
+            Place::Here(session) => Some(watch(session)),
+            _ => None,
+        }
+    }
+}
+
+/// A client's thread.
+#[napi]
+pub struct NativeJoinHandle {
+    running: Arc<Running>,
+    signal: s9_websocket_core::EventSignal,
+    hold: RefCell<Option<Hold>>,
+}
+
+struct Running {
+    channels: Arc<Channels>,
+    thread: Mutex<Option<thread::JoinHandle<()>>>,
+    /// Disconnected once the thread has nothing left to do.
+    finished: Receiver<()>,
+}
+
+impl Ending for Running {
+    fn tell(&self) {
+        // Never refused.
+        let _ = self.channels.control().send(ControlMessage::ForceQuit);
+    }
+
+    fn is_over(&self) -> bool {
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if thread.as_ref().is_some_and(thread::JoinHandle::is_finished) {
+            thread.take().map(thread::JoinHandle::join);
+        }
+        thread.is_none()
+    }
+
+    fn join(&self) {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // A panic has been reported by the thread itself.
+        thread.map(thread::JoinHandle::join);
+    }
+}
+
+#[napi]
+impl NativeJoinHandle {
+    /// Whether the thread has nothing left to do.
+    #[napi(catch_unwind)]
+    pub fn is_finished(&self) -> bool {
+        self.running.finished.try_recv() == Err(TryRecvError::Disconnected)
+    }
+
+    /// Waits for the end, at most 50 ms; whether it is reached.
+    #[napi(catch_unwind)]
+    pub fn wait(&self, timeout_ms: f64) -> bool {
+        self.running.finished.recv_timeout(slice_of(timeout_ms)).is_err_and(|error| error.is_disconnected())
+    }
+
+    /// Calls `wake` once on the event loop when the thread has ended, and keeps the loop alive until
+    /// then.
+    #[napi(catch_unwind)]
+    pub fn on_finished(&self, env: Env, wake: Function<'_, (), ()>) -> Result<()> {
+        let wake = Wake::new(env, &wake)?;
+        self.hold.replace(Some(Hold::new(env)?));
+        self.signal.at_end(move || wake.call());
+        Ok(())
+    }
+
+    /// Lets the event loop end.
+    #[napi(catch_unwind)]
+    pub fn disarm(&self) {
+        self.hold.take();
+    }
+}

@@ -1,0 +1,144 @@
+//! Errors of the core as JavaScript errors.
+
+use napi::{Status, bindgen_prelude::Buffer};
+use napi_derive::napi;
+use s9_websocket_core::{Error, ErrorCode, RefusedUpgrade, UpgradeResponse};
+
+/// What becomes `error.code` in JavaScript.
+#[derive(Debug, Clone, Copy)]
+pub enum Code {
+    /// A code of the core.
+    Core(ErrorCode),
+    /// A failure of Node-API itself.
+    Napi(Status),
+}
+
+impl AsRef<str> for Code {
+    fn as_ref(&self) -> &str {
+        match self {
+            Self::Core(code) => code.as_str(),
+            Self::Napi(status) => status.as_ref(),
+        }
+    }
+}
+
+impl From<Status> for Code {
+    fn from(status: Status) -> Self {
+        Self::Napi(status)
+    }
+}
+
+/// The result of a native call.
+pub(crate) type Result<T> = std::result::Result<T, napi::Error<Code>>;
+
+/// An error of the core, to be thrown.
+pub(crate) fn thrown(error: Error) -> napi::Error<Code> {
+    let mut thrown = napi::Error::new(Code::Core(error.code()), error.to_string());
+    thrown.cause = causes(&error).map(|text| Box::new(napi::Error::from_reason(text)));
+    thrown
+}
+
+/// A failure of Node-API, to be thrown.
+pub(crate) fn napi_failure(error: napi::Error) -> napi::Error<Code> {
+    napi::Error::new(Code::Napi(error.status), error.reason.clone())
+}
+
+/// The text of everything that led to the error.
+fn causes(error: &Error) -> Option<String> {
+    let mut texts = Vec::new();
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        texts.push(cause.to_string());
+        next = cause.source();
+    }
+    (!texts.is_empty()).then(|| texts.join(": "))
+}
+
+/// The name that Node gives a system error.
+fn system_code(error: &Error) -> Option<&'static str> {
+    use std::io::ErrorKind;
+    let Error::Io { source, .. } = error else { return None };
+    Some(match source.kind() {
+        ErrorKind::ConnectionRefused => "ECONNREFUSED",
+        ErrorKind::ConnectionReset => "ECONNRESET",
+        ErrorKind::ConnectionAborted => "ECONNABORTED",
+        ErrorKind::BrokenPipe => "EPIPE",
+        ErrorKind::TimedOut => "ETIMEDOUT",
+        ErrorKind::HostUnreachable => "EHOSTUNREACH",
+        ErrorKind::NetworkUnreachable => "ENETUNREACH",
+        ErrorKind::AddrNotAvailable => "EADDRNOTAVAIL",
+        ErrorKind::AddrInUse => "EADDRINUSE",
+        ErrorKind::PermissionDenied => "EACCES",
+        _ => return None,
+    })
+}
+
+/// An HTTP response to an upgrade.
+#[napi(object)]
+pub struct NativeResponse {
+    /// HTTP status code.
+    pub status: u16,
+    /// Names in lower case and values, in the order received.
+    pub headers: Vec<Vec<String>>,
+    /// The subprotocol agreed on.
+    pub subprotocol: Option<String>,
+    /// The body of a refusal.
+    pub body: Option<Buffer>,
+}
+
+impl From<&UpgradeResponse> for NativeResponse {
+    fn from(response: &UpgradeResponse) -> Self {
+        Self {
+            status: response.status,
+            headers: pairs(&response.headers),
+            subprotocol: response.subprotocol.clone(),
+            body: None,
+        }
+    }
+}
+
+impl From<&RefusedUpgrade> for NativeResponse {
+    fn from(refused: &RefusedUpgrade) -> Self {
+        Self {
+            status: refused.status,
+            headers: pairs(&refused.headers),
+            subprotocol: None,
+            body: Some(refused.body.to_vec().into()),
+        }
+    }
+}
+
+fn pairs(headers: &[(String, String)]) -> Vec<Vec<String>> {
+    headers.iter().map(|(name, value)| vec![name.clone(), value.clone()]).collect()
+}
+
+/// An error of the core, to be handed over.
+#[napi(object)]
+pub struct NativeError {
+    /// `ERR_S9_…`.
+    pub code: String,
+    /// What happened.
+    pub message: String,
+    /// What led to it.
+    pub cause: Option<String>,
+    /// The name of the system's error that led to it, such as `ECONNREFUSED`.
+    pub cause_code: Option<String>,
+    /// How the server refused the upgrade.
+    pub response: Option<NativeResponse>,
+}
+
+impl From<&Error> for NativeError {
+    fn from(error: &Error) -> Self {
+        let response = match error {
+            Error::Handshake { response, .. } => response.as_deref().map(NativeResponse::from),
+            _ => None,
+        };
+        Self {
+            code: error.code().as_str().to_owned(),
+            message: error.to_string(),
+            cause: causes(error),
+            cause_code: system_code(error).map(str::to_owned),
+            response,
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! Node.js bindings of `s9-websocket-core`: they convert, and decide nothing.
+//!
+//! JavaScript pulls. Batches of events are written into memory that JavaScript holds, and no native
+//! call ever calls back into JavaScript, so no borrow can be held across such a call and whatever a
+//! handler throws never passes through here. The one exception is `wake.rs`: an argument-less call
+//! from the event loop which says that there is something to pull.
+
+// `#[napi]` exports items to JavaScript, which rustc cannot see.
+#![allow(unreachable_pub)]
+
+mod batch;
+mod channel;
+mod client;
+mod clock;
+mod connecting;
+mod echo;
+mod environment;
+mod error;
+mod logger;
+mod options;
+mod socket;
+mod wake;
+mod watcher;
