@@ -1,0 +1,119 @@
+// Brings a clone to where demo and tests can run: dependencies, native addon, compiled TypeScript.
+// Plain Node without dependencies; does only what is missing or older than its sources.
+
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const root = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/** Runs a command in the root of the repository; true if it succeeded. */
+export function run(command, args) {
+  // npm is a script, a command file on Windows: npm tells where it is if it started us.
+  const npm = process.env.npm_execpath;
+  const [file, ...rest] =
+    command === 'npm' && npm?.endsWith('.js')
+      ? [process.execPath, npm, ...args]
+      : [command, ...args];
+  const shell = process.platform === 'win32' && file === 'npm';
+  const { status, error } = spawnSync(file, rest, { cwd: root, shell, stdio: 'inherit' });
+  if (error?.code === 'ENOENT') console.error(`${command} is not installed`);
+  return status === 0;
+}
+
+/** Installs and builds what is needed; throws if a step fails. */
+export function ensure() {
+  step('dependencies', dependenciesAreCurrent, ['ci', '--include=dev', '--no-audit', '--no-fund']);
+  step(
+    'native addon',
+    () => isBuilt('native'),
+    ['run', 'build:native'],
+    () => stamp('native'),
+  );
+  step(
+    'TypeScript',
+    () => isBuilt('dist'),
+    ['run', 'build:ts'],
+    () => stamp('dist'),
+  );
+}
+
+function step(name, isCurrent, npmArguments, done = () => {}) {
+  if (isCurrent()) return;
+  console.log(`\n── preparing: ${name} ──`);
+  if (name === 'TypeScript') rmSync(join(root, 'dist'), { recursive: true, force: true });
+  if (!run('npm', npmArguments)) throw new Error(`preparing ${name} failed`);
+  done();
+}
+
+/** Every package of the lock file is installed in its version, but for optional ones. */
+function dependenciesAreCurrent() {
+  const installed = join(root, 'node_modules', '.package-lock.json');
+  if (!existsSync(installed)) return false;
+  const packagesOf = path => JSON.parse(readFileSync(path, 'utf8')).packages;
+  const present = packagesOf(installed);
+  return Object.entries(packagesOf(join(root, 'package-lock.json'))).every(
+    ([path, wanted]) =>
+      path === '' ||
+      (present[path] ? present[path].version === wanted.version : wanted.optional === true),
+  );
+}
+
+const BUILDS = {
+  native: {
+    sources: ['Cargo.toml', 'Cargo.lock', 'build.rs', '.cargo', 'src', 'crates', 'package.json'],
+    isBuiltTo: () =>
+      existsSync(join(root, 'native', 'index.js')) &&
+      readdirSync(join(root, 'native')).some(name => name.endsWith('.node')),
+  },
+  dist: {
+    sources: ['src-ts', 'tsconfig.json', 'native/index.d.ts'],
+    isBuiltTo: () => existsSync(join(root, 'dist', 'index.mjs')),
+  },
+};
+
+/** Parts of a crate that its library is not built from. */
+const NOT_BUILT = new Set(['tests', 'benches', 'examples', 'fuzz', 'target', 'node_modules']);
+
+function isBuilt(name) {
+  const path = join(root, name, '.sources');
+  return (
+    BUILDS[name].isBuiltTo() && existsSync(path) && readFileSync(path, 'utf8') === fingerprint(name)
+  );
+}
+
+function stamp(name) {
+  writeFileSync(join(root, name, '.sources'), fingerprint(name));
+}
+
+/** Contents, not times: a checkout touches files that it does not change. */
+function fingerprint(name) {
+  const hash = createHash('sha256').update(`${process.platform} ${process.arch}\n`);
+  for (const source of BUILDS[name].sources) {
+    for (const file of filesIn(source)) {
+      hash.update(`${file}\n`).update(readFileSync(join(root, file)));
+    }
+  }
+  return hash.digest('hex');
+}
+
+function filesIn(path) {
+  const absolute = join(root, path);
+  if (!existsSync(absolute)) return [];
+  if (!statSync(absolute).isDirectory()) return [path];
+  return readdirSync(absolute)
+    .filter(name => !NOT_BUILT.has(name))
+    .sort()
+    .flatMap(name => filesIn(`${path}/${name}`));
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  try {
+    ensure();
+  } catch (error) {
+    console.error(`\n${error.message}`);
+    process.exitCode = 1;
+  }
+}

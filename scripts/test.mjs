@@ -1,0 +1,61 @@
+// All checks of the repository, each a step with a name: `npm test`, or `npm test -- ava types`.
+// Plain Node without dependencies.
+
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { ensure, root, run } from './ensure.mjs';
+
+const inNode = (...path) => join(root, 'node_modules', ...path);
+const node = (script, ...args) => run(process.execPath, [script, ...args]);
+
+let testsAreCompiled = false;
+
+/** Checks the types of the tests, those of the public API among them, and compiles them for ava. */
+function compileTests() {
+  if (!testsAreCompiled) {
+    // Left-overs of renamed tests would still be run.
+    rmSync(join(root, '__test__', 'dist'), { recursive: true, force: true });
+    testsAreCompiled = run('npm', ['run', '--silent', 'build:tests']);
+  }
+  return testsAreCompiled;
+}
+
+const STEPS = {
+  biome: () => node(inNode('@biomejs', 'biome', 'bin', 'biome'), 'check', '.'),
+  rustfmt: () => run('cargo', ['fmt', '--all', '--check']),
+  clippy: () =>
+    run('cargo', ['clippy', '--workspace', '--all-targets', '--', '--deny', 'warnings']),
+  types: compileTests,
+  cargo: () => run('cargo', ['test', '--workspace']),
+  ava: () => compileTests() && node(inNode('ava', 'entrypoints', 'cli.mjs')),
+};
+
+const wanted = process.argv.slice(2);
+const unknown = wanted.filter(name => !(name in STEPS));
+if (unknown.length > 0) {
+  console.error(`no such step: ${unknown.join(', ')}; there are ${Object.keys(STEPS).join(', ')}`);
+  process.exit(1);
+}
+
+try {
+  ensure();
+} catch (error) {
+  console.error(`\n${error.message}`);
+  process.exit(1);
+}
+
+const results = [];
+for (const [name, check] of Object.entries(STEPS)) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue;
+  console.log(`\n── ${name} ──`);
+  const begun = performance.now();
+  const passed = check();
+  results.push({ name, passed, seconds: (performance.now() - begun) / 1000 });
+}
+
+console.log('');
+for (const { name, passed, seconds } of results) {
+  console.log(`${passed ? '✔' : '✘'} ${name.padEnd(8)} ${seconds.toFixed(1).padStart(7)} s`);
+}
+if (results.some(({ passed }) => !passed)) process.exitCode = 1;

@@ -1,0 +1,134 @@
+// Memory that native code writes events to, and a pool of it: the layout of a batch is known here
+// and to those that read it, nowhere else.
+
+import { addon, type NativeBatch, type NativeClient, type NativeReceiver } from './native';
+
+/** Kinds of event, the first of a descriptor's four numbers. */
+export const enum Kind {
+  Activated = 0,
+  TextAscii = 1,
+  TextUtf8 = 2,
+  Binary = 3,
+  Ping = 4,
+  Pong = 5,
+  ConnectionClosed = 6,
+  Error = 7,
+  Quit = 8,
+  TextAsBytes = 9,
+}
+
+/** A descriptor is `[kind, offset, length, code]`. */
+export const enum Field {
+  Kind = 0,
+  Offset = 1,
+  Length = 2,
+  Code = 3,
+  Count = 4,
+}
+
+/** What native code returns: the number of events in the low bits, and flags. */
+export const enum Result {
+  CountMask = 0xffff,
+  Idle = 0x10000,
+  NeedsSlab = 0x20000,
+  More = 0x40000,
+}
+
+/** The most events in a batch: one kernel read of 64 KiB holds about as many 64-byte messages. */
+export const BATCH_CAPACITY = 1024;
+
+const SLAB_BYTES = 64 * 1024;
+/** Longer messages get a slab of their own, so that a view kept of one pins little else. */
+const LARGE_MESSAGE = SLAB_BYTES / 2;
+
+// Documented nowhere, but there since Node 0.x and in Bun and Deno, and what toString() ends in.
+interface Slab extends Buffer {
+  latin1Slice(start: number, end: number): string;
+  utf8Slice(start: number, end: number): string;
+}
+
+/** A batch of events. */
+export class Batch {
+  readonly descriptors = new Uint32Array(Field.Count * BATCH_CAPACITY);
+  readonly times = new Float64Array(BATCH_CAPACITY);
+  readonly #native: NativeBatch = new addon.NativeBatch(this.descriptors, this.times);
+  #slab!: Slab;
+  /** A view of the slab was handed out, so it must not be written again from its beginning. */
+  #shared = false;
+
+  constructor() {
+    this.#replaceSlab(SLAB_BYTES);
+  }
+
+  /** One turn of a client. */
+  turn(client: NativeClient): number {
+    let result = client.turn(this.#native);
+    while (result & Result.NeedsSlab) {
+      this.#renewSlab();
+      result = client.turn(this.#native);
+    }
+    return result;
+  }
+
+  /** Turns of a client until there is an event or some 50 ms have passed. */
+  turnSync(client: NativeClient): number {
+    let result = client.turnSync(this.#native);
+    while (result & Result.NeedsSlab) {
+      this.#renewSlab();
+      result = client.turnSync(this.#native);
+    }
+    return result;
+  }
+
+  /** What a channel holds, `max` events at most. */
+  take(receiver: NativeReceiver, max: number): number {
+    let result = receiver.take(this.#native, max);
+    while (result & Result.NeedsSlab) {
+      this.#renewSlab();
+      result = receiver.take(this.#native, max);
+    }
+    return result;
+  }
+
+  /** Text that is all ASCII. */
+  latin1(start: number, end: number): string {
+    return this.#slab.latin1Slice(start, end);
+  }
+
+  /** Text with other characters. */
+  utf8(start: number, end: number): string {
+    return this.#slab.utf8Slice(start, end);
+  }
+
+  /** Bytes that the caller may keep. */
+  view(start: number, end: number): Buffer {
+    this.#shared = true;
+    return this.#slab.subarray(start, end);
+  }
+
+  #renewSlab(): void {
+    const wanted = this.descriptors[0] as number;
+    if (wanted > LARGE_MESSAGE) this.#replaceSlab(wanted);
+    else if (this.#shared || this.#slab.length !== SLAB_BYTES) this.#replaceSlab(SLAB_BYTES);
+    else this.#native.setSlab(this.#slab);
+  }
+
+  #replaceSlab(bytes: number): void {
+    // Slow: not from Node's shared pool, whose neighbours a kept view would pin.
+    this.#slab = Buffer.allocUnsafeSlow(bytes) as Slab;
+    this.#shared = false;
+    this.#native.setSlab(this.#slab);
+  }
+}
+
+const pool: Batch[] = [];
+
+/** Borrows a batch; a nested run or poll thereby gets another one. */
+export function borrowBatch(): Batch {
+  return pool.pop() ?? new Batch();
+}
+
+/** Gives a batch back once its events have been delivered. */
+export function returnBatch(batch: Batch): void {
+  pool.push(batch);
+}

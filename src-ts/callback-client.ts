@@ -1,0 +1,157 @@
+// What the non-blocking and the blocking client have in common: all but connecting and `run`.
+
+import type { Bytes } from './argument';
+import { ClientCore } from './client-core';
+import { Delivery } from './delivery';
+import { converting, invalid, S9WebSocketError } from './errors';
+import { type AnyHandler, checkHandler, type S9WebSocketClientHandler } from './handler';
+import * as outbound from './outbound';
+import { type UpgradeResponse, upgradeResponse } from './response';
+import { runOnEventLoop } from './run-event-loop';
+import { pollOnce, runSync } from './run-sync';
+import { runOnThread } from './run-thread';
+import { S9Socket } from './socket';
+
+/** A client whose events go to a handler. */
+export abstract class CallbackClient {
+  readonly #core: ClientCore;
+  /** The handler that was polled with last, checked. */
+  #polled: { handler: AnyHandler<CallbackClient>; delivery: Delivery<CallbackClient> } | undefined;
+
+  /** @internal */
+  protected constructor(core: ClientCore) {
+    if (!(core instanceof ClientCore)) throw invalid('client', core, 'what connect() makes');
+    this.#core = core;
+  }
+
+  /**
+   * Runs until the connection has ended and blocks the thread: no timer, promise or other socket
+   * goes on meanwhile.
+   *
+   * Throws what a callback throws, after `onQuit`.
+   */
+  runSync(handler: S9WebSocketClientHandler<this>): void;
+  runSync(handler: S9WebSocketClientHandler<this, Buffer>): void;
+  runSync(handler: AnyHandler<this>): void {
+    checkHandler(handler);
+    runSync(this.#core, new Delivery(this.#core, this, handler));
+  }
+
+  /**
+   * One turn, without waiting, for a loop of your own; false once the connection has ended.
+   *
+   * Throws what a callback throws, after `onQuit`.
+   */
+  poll(handler: S9WebSocketClientHandler<this>): boolean;
+  poll(handler: S9WebSocketClientHandler<this, Buffer>): boolean;
+  poll(handler: AnyHandler<this>): boolean {
+    if (this.#polled?.handler !== handler) {
+      checkHandler(handler);
+      const delivery = new Delivery<CallbackClient>(this.#core, this, handler);
+      this.#polled = { handler, delivery };
+    }
+    return pollOnce(this.#core, this.#polled.delivery);
+  }
+
+  /** @internal */
+  protected runIn(place: RunPlace, handler: AnyHandler<this>): Promise<void> {
+    checkHandler(handler);
+    const delivery = new Delivery(this.#core, this, handler);
+    return (place === 'event-loop' ? runOnEventLoop : runOnThread)(this.#core, delivery);
+  }
+
+  /**
+   * Sends a text message at once.
+   *
+   * What the kernel does not take is queued and counted in `bufferedAmount`. Throws
+   * `ERR_S9_WRITE_BUFFER_FULL` with nothing sent, or `ERR_S9_CONNECTION_CLOSED`.
+   */
+  sendTextMessage(text: string): void {
+    outbound.sendText(this.#core.native, text);
+    this.#core.sent();
+  }
+
+  /** Sends a binary message, as `sendTextMessage` does; the bytes may be changed afterwards. */
+  sendBinaryMessage(data: Bytes): void {
+    outbound.sendBinary(this.#core.native, data);
+    this.#core.sent();
+  }
+
+  /** Sends a ping with 125 bytes at most. */
+  sendPing(data?: Bytes): void {
+    outbound.sendPing(this.#core.native, data);
+    this.#core.sent();
+  }
+
+  /** Sends a pong with 125 bytes at most; pings are answered without it. */
+  sendPong(data?: Bytes): void {
+    outbound.sendPong(this.#core.native, data);
+    this.#core.sent();
+  }
+
+  /**
+   * Starts the closing handshake; `onConnectionClosed` and `onQuit` follow.
+   *
+   * @param code - 1000, the default, or another code that may be sent
+   * @param reason - 123 bytes of UTF-8 at most
+   */
+  close(code?: number, reason?: string): void {
+    outbound.close(this.#core.native, code, reason);
+    this.#core.wake?.();
+  }
+
+  /** Ends at once, without a Close frame; only `onQuit` follows, not even what was read already. */
+  forceQuit(): void {
+    this.#core.skipping = true;
+    outbound.forceQuit(this.#core.native);
+    this.#core.wake?.();
+  }
+
+  /** Calls `sends`; everything sent inside goes out in one write. */
+  cork(sends: () => void): void {
+    if (typeof sends !== 'function') throw invalid('sends', sends, 'a function');
+    const { native } = this.#core;
+    converting(() => native.cork());
+    try {
+      sends();
+    } finally {
+      converting(() => native.uncork());
+      this.#core.sent();
+    }
+  }
+
+  /** Bytes accepted for sending that the kernel has not taken yet. */
+  get bufferedAmount(): number {
+    return this.#core.native.bufferedAmount();
+  }
+
+  /** When the bytes of the message being delivered were read, on `performance.now()`'s clock. */
+  get receivedAt(): number {
+    return this.#core.receivedAt;
+  }
+
+  /** Messages already read and still to be delivered after this one: 0 means act now. */
+  get backlog(): number {
+    return this.#core.backlog;
+  }
+
+  /** The socket; throws `ERR_S9_SOCKET_UNAVAILABLE` once it is gone. */
+  get socket(): S9Socket {
+    const native = converting(() => this.#core.native.socket());
+    if (native) return S9Socket.of(native);
+    throw new S9WebSocketError('ERR_S9_SOCKET_UNAVAILABLE', 'socket unavailable: it is gone');
+  }
+
+  /** The server's answer to the upgrade. */
+  get response(): UpgradeResponse {
+    return upgradeResponse(this.#core.native.response());
+  }
+
+  /** Sends Close 1000 and ends, the thread too; of a run that goes on, only `onQuit` follows. */
+  [Symbol.dispose](): void {
+    this.#core.dispose();
+  }
+}
+
+/** Where the loop of a run is. */
+export type RunPlace = 'event-loop' | 'background-thread';

@@ -1,0 +1,49 @@
+// The state that a client shares with the loop that runs it.
+
+import { converting } from './errors';
+import type { NativeClient } from './native';
+
+/** A native client and where its run stands. */
+export class ClientCore {
+  /** @internal */
+  readonly native: NativeClient;
+  /** When the bytes of the message being delivered were read. */
+  receivedAt = 0;
+  /** Messages read and still to be delivered after the present one. */
+  backlog = 0;
+  /** Nothing but `quit` is delivered any more: `forceQuit()`, disposal, or a handler threw. */
+  skipping = false;
+  /** `quit` has been delivered. */
+  ended = false;
+  disposed = false;
+  /** While a run waits in the event loop: makes it go on, not from inside this call. */
+  wake: (() => void) | undefined;
+
+  /** @internal */
+  constructor(native: NativeClient) {
+    this.native = native;
+  }
+
+  /** Claims the connection for a loop on this thread, for as long as `work` runs. */
+  claimed<T>(blocking: boolean, work: () => T): T {
+    converting(() => this.native.begin(blocking));
+    try {
+      return work();
+    } finally {
+      this.native.release();
+    }
+  }
+
+  /** To be called after each send: bytes left in the queue are flushed by a turn. */
+  sent(): void {
+    if (this.wake && this.native.bufferedAmount() > 0) this.wake();
+  }
+
+  dispose(): void {
+    if (this.disposed) return;
+    this.disposed = true;
+    this.skipping = true;
+    this.native.dispose();
+    this.wake?.();
+  }
+}

@@ -1,0 +1,42 @@
+// What a control channel carries, with a maker for each.
+
+/** A command for a client on a Rust thread. */
+export type ControlMessage =
+  | { type: 'sendText'; text: string }
+  | { type: 'sendBinary' | 'sendPing' | 'sendPong'; data: Uint8Array }
+  | { type: 'close'; code?: number; reason?: string }
+  | { type: 'forceQuit' };
+
+const NOTHING = new Uint8Array(0);
+
+/** Makers of control messages. */
+export const ControlMessage = {
+  /** Sends a text message. */
+  sendText(text: string): ControlMessage {
+    return { type: 'sendText', text };
+  },
+  /** Sends a binary message. */
+  sendBinary(data: Uint8Array): ControlMessage {
+    return { type: 'sendBinary', data };
+  },
+  /** Sends a ping with 125 bytes at most. */
+  sendPing(data: Uint8Array = NOTHING): ControlMessage {
+    return { type: 'sendPing', data };
+  },
+  /** Sends a pong with 125 bytes at most; pings are answered without it. */
+  sendPong(data: Uint8Array = NOTHING): ControlMessage {
+    return { type: 'sendPong', data };
+  },
+  /** Starts the closing handshake, with code 1000 if left out. */
+  close(code?: number, reason?: string): ControlMessage {
+    return {
+      type: 'close',
+      ...(code !== undefined && { code }),
+      ...(reason !== undefined && { reason }),
+    };
+  },
+  /** Ends at once, without a Close frame. */
+  forceQuit(): ControlMessage {
+    return { type: 'forceQuit' };
+  },
+} as const;

@@ -1,0 +1,47 @@
+// Waits in the event loop for a channel's next event. Takes none.
+
+import type { NativeReceiver } from './native';
+
+/**
+ * Those that wait at present. Native code holds wake functions for as long as the channel lives;
+ * were they to hold the channel's users, a client that was dropped would never be collected.
+ */
+const waiting = new Set<EventSource>();
+
+/** The wake-up side of a channel. */
+export class EventSource {
+  readonly #native: NativeReceiver;
+  #callback: (() => void) | undefined;
+  #connected = false;
+
+  constructor(native: NativeReceiver) {
+    this.#native = native;
+  }
+
+  /** True: there is something to take, or the channel is disconnected; false: calls back once. */
+  wait(callback: () => void): boolean {
+    if (!this.#connected) {
+      this.#connected = true;
+      const weak = new WeakRef(this);
+      this.#native.setWake(() => weak.deref()?.woken());
+    }
+    if (this.#native.arm()) return true;
+    this.#callback = callback;
+    waiting.add(this);
+    return false;
+  }
+
+  /** Waits no more, and lets the event loop end. */
+  cancel(): (() => void) | undefined {
+    const callback = this.#callback;
+    if (!callback) return undefined;
+    this.#callback = undefined;
+    waiting.delete(this);
+    this.#native.disarm();
+    return callback;
+  }
+
+  private woken(): void {
+    this.cancel()?.();
+  }
+}

@@ -1,0 +1,48 @@
+// Header fields: as users give them, as pairs (the native side's form), and as records.
+
+import { invalid } from './errors';
+
+/** Header fields to send: a record, or pairs such as those of a `Map` or of `Headers`. */
+export type RequestHeaders =
+  | Readonly<Record<string, string | readonly string[]>>
+  | Iterable<readonly [string, string]>;
+
+/** Header fields received, by name in lower case; one that came more than once is an array. */
+export type ResponseHeaders = Record<string, string | string[]>;
+
+const ALLOWED = 'a record of strings or arrays of strings, or pairs of strings';
+
+/** The fields in order, one pair each. */
+export function headerPairs(headers: unknown): Array<[string, string]> {
+  if (headers === undefined) return [];
+  if (typeof headers !== 'object' || headers === null) throw invalid('headers', headers, ALLOWED);
+  const pairs: Array<[string, string]> = [];
+  for (const entry of isIterable(headers) ? headers : Object.entries(headers)) {
+    if (!Array.isArray(entry) || entry.length !== 2) throw invalid('headers', entry, ALLOWED);
+    const [name, values] = entry as [unknown, unknown];
+    for (const value of Array.isArray(values) ? values : [values]) {
+      if (typeof name !== 'string') throw invalid('headers', name, ALLOWED);
+      // A value may be a credential: only its type is told.
+      if (typeof value !== 'string') throw invalid(`headers.${name}`, `a ${typeof value}`, ALLOWED);
+      pairs.push([name, value]);
+    }
+  }
+  return pairs;
+}
+
+/** Folds pairs into a record. */
+export function headerRecord(pairs: Iterable<readonly string[]>): ResponseHeaders {
+  const byName = new Map<string, string | string[]>();
+  for (const [name = '', value = ''] of pairs) {
+    const earlier = byName.get(name);
+    if (earlier === undefined) byName.set(name, value);
+    else if (Array.isArray(earlier)) earlier.push(value);
+    else byName.set(name, [earlier, value]);
+  }
+  // Defines own properties: a header named `__proto__` stays a header.
+  return Object.fromEntries(byName);
+}
+
+function isIterable(value: object): value is Iterable<unknown> {
+  return Symbol.iterator in value;
+}

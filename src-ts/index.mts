@@ -1,0 +1,3 @@
+// The ESM face: the same instance as `require` gives.
+
+export * from './index.js';

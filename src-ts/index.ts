@@ -1,0 +1,24 @@
+// What `s9-websocket` exports.
+
+export { S9AsyncNonBlockingWebSocketClient } from './async-non-blocking-client';
+export { S9BlockingWebSocketClient } from './blocking-client';
+export { Receiver, Sender } from './channel';
+export { ControlMessage } from './control-message';
+export { type RefusedUpgrade, S9WebSocketError, type S9WebSocketErrorCode } from './errors';
+export type { WebSocketEvent } from './events';
+export type { S9WebSocketClientHandler } from './handler';
+export type { RequestHeaders, ResponseHeaders } from './headers';
+export type { JoinHandle } from './join-handle';
+export { type LogLevel, type LogRecord, setLogger } from './logger';
+export { type RunOptions, S9NonBlockingWebSocketClient } from './non-blocking-client';
+export {
+  AsyncNonBlockingOptions,
+  type AsyncNonBlockingOptionsInit,
+  BlockingOptions,
+  type BlockingOptionsInit,
+  NonBlockingOptions,
+  type NonBlockingOptionsInit,
+} from './options';
+export type { UpgradeResponse } from './response';
+export { S9Socket, type TlsFacts } from './socket';
+export type { TlsMaterial, TlsOptions, TlsVersion } from './tls-options';

@@ -1,0 +1,41 @@
+// Hands the core's log records to JavaScript.
+
+import { converting, invalid } from './errors';
+import { addon } from './native';
+
+/** `error` for errors, `debug` for the life cycle, `trace` for every message. */
+export type LogLevel = 'off' | 'error' | 'warn' | 'info' | 'debug' | 'trace';
+
+/** A log record of the core. */
+export interface LogRecord {
+  level: Exclude<LogLevel, 'off'>;
+  /** The part of the core that speaks. */
+  target: string;
+  message: string;
+  /** Milliseconds since 1970. */
+  timestamp: number;
+  fields: Record<string, string>;
+}
+
+/**
+ * Calls `log` with every record of this level or above, in the event loop, for all clients of the
+ * process; the last call counts. `setLogger('off')` ends it.
+ */
+export function setLogger(level: LogLevel, log?: (record: LogRecord) => void): void {
+  if (typeof level !== 'string') throw invalid('level', level, 'the name of a level');
+  if (level !== 'off' && typeof log !== 'function') throw invalid('log', log, 'a function');
+  converting(() => addon.setLogger(level, level === 'off' || !log ? null : () => deliver(log)));
+}
+
+function deliver(log: (record: LogRecord) => void): void {
+  for (const record of addon.takeLogRecords()) {
+    try {
+      log(record as LogRecord);
+    } catch (thrown) {
+      // Uncaught, as from any listener, but without the records that follow being lost.
+      setImmediate(() => {
+        throw thrown;
+      });
+    }
+  }
+}

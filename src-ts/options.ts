@@ -1,0 +1,267 @@
+// The options of the clients: as plain objects, and as chainable builders over the same names.
+// What is allowed, and every default, is the native side's business.
+
+import { converting, invalid } from './errors';
+import { headerPairs, headerRecord, type RequestHeaders } from './headers';
+import { addon, type ClientKind } from './native';
+import { nativeTls, type TlsOptions } from './tls-options';
+
+/** What all clients take. Durations are milliseconds, fractions allowed; sizes are bytes. */
+export interface CommonOptionsInit {
+  /**
+   * The longest wait after an idle turn; null, the default, spins.
+   *
+   * It is ended at once by data or by a command: it bounds how often `onPoll` and `onIdle` come,
+   * and costs no latency.
+   */
+  spinWaitDuration?: number | null;
+  /** TCP_NODELAY; left out, the system's default applies. */
+  nodelay?: boolean;
+  /** Hops that a packet may take, 1 to 255. */
+  ttl?: number;
+  /** Header fields to add to the upgrade request. */
+  headers?: RequestHeaders;
+  /** Subprotocols to offer, in order of preference. */
+  subprotocols?: readonly string[];
+  /** For name resolution, TCP, TLS and upgrade together. Default 30,000. */
+  connectTimeout?: number;
+  /** For the closing handshake. Default 5,000. */
+  closeTimeout?: number;
+  /** Largest message accepted. Default 64 MiB. */
+  maxMessageSize?: number;
+  /** Largest frame accepted. Default 16 MiB. */
+  maxFrameSize?: number;
+  /** Most bytes accepted for sending that the kernel has not taken; over it a send throws. */
+  maxBufferedAmount?: number;
+  /** What text messages are delivered as; as `'buffer'` they are not decoded. Default `'string'`. */
+  textFormat?: 'string' | 'buffer';
+  /** The local IP address to connect from. */
+  localAddress?: string;
+  /** Turns TCP keep-alive on, with this idle time before the first probe. */
+  keepAlive?: number;
+  /** SO_RCVBUF. */
+  receiveBufferSize?: number;
+  /** SO_SNDBUF. */
+  sendBufferSize?: number;
+  /** SO_BUSY_POLL in microseconds; Linux only. */
+  busyPoll?: number;
+  /** TCP_QUICKACK, renewed after each read; Linux only. */
+  quickAck?: boolean;
+  /** The processor, from 0, to which a Rust thread started for this client is pinned. */
+  cpuAffinity?: number;
+  /** How TLS is done for `wss://`. */
+  tls?: TlsOptions;
+  /**
+   * Gives up connecting: `connect` rejects with the signal's reason.
+   *
+   * `connectSync` looks at it once, before it begins: while it runs, nothing can abort a signal.
+   */
+  signal?: AbortSignal;
+}
+
+/** Options of the non-blocking client. */
+export interface NonBlockingOptionsInit extends CommonOptionsInit {}
+
+/** Options of the blocking client. */
+export interface BlockingOptionsInit extends CommonOptionsInit {
+  /** How long a read waits before the turn counts as idle; null, the default, waits for ever. */
+  readTimeout?: number | null;
+  /** How long a write waits before the rest is queued; null, the default, waits for ever. */
+  writeTimeout?: number | null;
+}
+
+/** Options of the async client. */
+export interface AsyncNonBlockingOptionsInit extends NonBlockingOptionsInit {
+  /**
+   * Most events waiting in the channel. Default 65,536.
+   *
+   * When it is full the socket is read no further, so the peer feels it; nothing is dropped.
+   */
+  eventCapacity?: number;
+}
+
+let valuesOf: (builder: OptionsBuilder<CommonOptionsInit>) => CommonOptionsInit;
+
+/** The methods that all builders have; each checks its value at once. */
+abstract class OptionsBuilder<Init extends CommonOptionsInit> {
+  readonly #kind: ClientKind;
+  readonly #values: Init = {} as Init;
+
+  /** @internal */
+  constructor(kind: ClientKind) {
+    this.#kind = kind;
+  }
+
+  /** The longest wait after an idle turn, ended at once by data or a command; null spins. */
+  spinWaitDuration(milliseconds: number | null): this {
+    return this.set('spinWaitDuration', milliseconds);
+  }
+
+  /** TCP_NODELAY. */
+  nodelay(on: boolean): this {
+    return this.set('nodelay', on);
+  }
+
+  /** Hops that a packet may take, 1 to 255. */
+  ttl(hops: number): this {
+    return this.set('ttl', hops);
+  }
+
+  /** Header fields to add to the upgrade request. */
+  headers(headers: RequestHeaders): this {
+    return this.set('headers', headers);
+  }
+
+  /** Subprotocols to offer, in order of preference. */
+  subprotocols(offered: readonly string[]): this {
+    return this.set('subprotocols', offered);
+  }
+
+  /** For name resolution, TCP, TLS and upgrade together. */
+  connectTimeout(milliseconds: number): this {
+    return this.set('connectTimeout', milliseconds);
+  }
+
+  /** For the closing handshake. */
+  closeTimeout(milliseconds: number): this {
+    return this.set('closeTimeout', milliseconds);
+  }
+
+  /** Largest message accepted. */
+  maxMessageSize(bytes: number): this {
+    return this.set('maxMessageSize', bytes);
+  }
+
+  /** Largest frame accepted. */
+  maxFrameSize(bytes: number): this {
+    return this.set('maxFrameSize', bytes);
+  }
+
+  /** Most bytes accepted for sending that the kernel has not taken. */
+  maxBufferedAmount(bytes: number): this {
+    return this.set('maxBufferedAmount', bytes);
+  }
+
+  /** What text messages are delivered as. */
+  textFormat(format: 'string' | 'buffer'): this {
+    return this.set('textFormat', format);
+  }
+
+  /** The local IP address to connect from. */
+  localAddress(address: string): this {
+    return this.set('localAddress', address);
+  }
+
+  /** Turns TCP keep-alive on, with this idle time before the first probe. */
+  keepAlive(milliseconds: number): this {
+    return this.set('keepAlive', milliseconds);
+  }
+
+  /** SO_RCVBUF. */
+  receiveBufferSize(bytes: number): this {
+    return this.set('receiveBufferSize', bytes);
+  }
+
+  /** SO_SNDBUF. */
+  sendBufferSize(bytes: number): this {
+    return this.set('sendBufferSize', bytes);
+  }
+
+  /** SO_BUSY_POLL; Linux only. */
+  busyPoll(microseconds: number): this {
+    return this.set('busyPoll', microseconds);
+  }
+
+  /** TCP_QUICKACK, renewed after each read; Linux only. */
+  quickAck(on: boolean): this {
+    return this.set('quickAck', on);
+  }
+
+  /** The processor, from 0, to which a Rust thread started for this client is pinned. */
+  cpuAffinity(processor: number): this {
+    return this.set('cpuAffinity', processor);
+  }
+
+  /** How TLS is done for `wss://`. */
+  tls(tls: TlsOptions): this {
+    return this.set('tls', tls);
+  }
+
+  /** Gives up connecting: `connect` rejects with the signal's reason. */
+  signal(signal: AbortSignal): this {
+    return this.set('signal', signal);
+  }
+
+  /** @internal */
+  protected set<Name extends keyof Init>(name: Name, value: Init[Name]): this {
+    const { headers, native } = parseOptions({ [name]: value });
+    const record = headerRecord(headers);
+    converting(() => addon.checkOptions(this.#kind, { ...native, headers: record }));
+    this.#values[name] = value;
+    return this;
+  }
+
+  static {
+    valuesOf = builder => builder.#values;
+  }
+}
+
+/** Options of the non-blocking client, and of the async one, to be chained. */
+export class NonBlockingOptions extends OptionsBuilder<NonBlockingOptionsInit> {
+  constructor() {
+    super('nonBlocking');
+  }
+}
+
+/** Options of the blocking client, to be chained. */
+export class BlockingOptions extends OptionsBuilder<BlockingOptionsInit> {
+  constructor() {
+    super('blocking');
+  }
+
+  /** How long a read waits before the turn counts as idle; null waits for ever. */
+  readTimeout(milliseconds: number | null): this {
+    return this.set('readTimeout', milliseconds);
+  }
+
+  /** How long a write waits before the rest is queued; null waits for ever. */
+  writeTimeout(milliseconds: number | null): this {
+    return this.set('writeTimeout', milliseconds);
+  }
+}
+
+/** Options of the async client, to be chained. */
+export class AsyncNonBlockingOptions extends OptionsBuilder<AsyncNonBlockingOptionsInit> {
+  constructor() {
+    super('async');
+  }
+
+  /** Most events waiting in the channel; when it is full the socket is read no further. */
+  eventCapacity(events: number): this {
+    return this.set('eventCapacity', events);
+  }
+}
+
+/** Options taken apart: what the native side gets, and what it does not. */
+export interface ParsedOptions {
+  readonly headers: Array<[string, string]>;
+  readonly native: Record<string, unknown>;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Takes a builder or a plain object apart. */
+export function parseOptions(options: unknown): ParsedOptions {
+  const given: unknown = options instanceof OptionsBuilder ? valuesOf(options) : (options ?? {});
+  if (options === null || typeof given !== 'object' || Array.isArray(given)) {
+    throw invalid('options', options, 'an object of options');
+  }
+  const { headers, signal, tls, ...others } = given as Record<string, unknown>;
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw invalid('signal', signal, 'an AbortSignal');
+  }
+  const native = Object.fromEntries(
+    Object.entries(others).filter(([, value]) => value !== undefined),
+  );
+  if (tls !== undefined) native.tls = nativeTls(tls);
+  return { headers: headerPairs(headers), native, signal };
+}

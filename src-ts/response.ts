@@ -1,0 +1,20 @@
+// The server's answer that accepted the upgrade.
+
+import { headerRecord, type ResponseHeaders } from './headers';
+import type { NativeResponse } from './native';
+
+/** The response that accepted the upgrade. */
+export interface UpgradeResponse {
+  status: number;
+  headers: ResponseHeaders;
+  /** The subprotocol that the server chose, if it chose one. */
+  subprotocol: string | null;
+}
+
+export function upgradeResponse(response: NativeResponse): UpgradeResponse {
+  return {
+    status: response.status,
+    headers: headerRecord(response.headers),
+    subprotocol: response.subprotocol ?? null,
+  };
+}

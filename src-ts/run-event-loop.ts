@@ -1,0 +1,94 @@
+// The loop inside Node's event loop: one turn a tick, everything else goes on living.
+
+import type { ClientCore } from './client-core';
+import type { Delivery } from './delivery';
+import { converting } from './errors';
+import { forgetReadiness, whenReady } from './readiness';
+import { turn } from './run-sync';
+
+/** The longest delay that Node's timers take. */
+const MAX_TIMEOUT = 2 ** 31 - 1;
+
+/** Resolves once `quit` has been delivered; rejects with what the handler threw. */
+export function runOnEventLoop(core: ClientCore, delivery: Delivery<unknown>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    converting(() => core.native.begin(false));
+    new EventLoopRun(core, delivery, () => {
+      core.native.release();
+      delivery.settle(resolve, reject);
+    }).start();
+  });
+}
+
+class EventLoopRun {
+  readonly #core: ClientCore;
+  readonly #delivery: Delivery<unknown>;
+  readonly #finished: () => void;
+  /** Fixed for the life of a client; the wait itself may get shorter while it is closing. */
+  readonly #spins: boolean;
+  readonly #tick = (): void => this.#turn();
+  /** Positive while waiting: the key under which readiness is watched. */
+  #waiting = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #delay = 0;
+
+  constructor(core: ClientCore, delivery: Delivery<unknown>, finished: () => void) {
+    this.#core = core;
+    this.#delivery = delivery;
+    this.#finished = finished;
+    this.#spins = core.native.spinWait() === null;
+  }
+
+  start(): void {
+    setImmediate(this.#tick);
+  }
+
+  #turn(): void {
+    try {
+      if (this.#core.disposed) this.#delivery.quit();
+      const idle = !this.#core.ended && turn(this.#core, this.#delivery);
+      if (!this.#core.ended) {
+        if (idle && !this.#spins && !this.#core.skipping) this.#wait();
+        else setImmediate(this.#tick);
+        return;
+      }
+    } catch (value) {
+      this.#delivery.fail(value);
+    }
+    clearTimeout(this.#timer);
+    this.#finished();
+  }
+
+  /** Until the socket is ready, the time is over, or the client is told something. */
+  #wait(): void {
+    const delay = Math.min(this.#core.native.spinWait() ?? 0, MAX_TIMEOUT);
+    this.#waiting = whenReady(this.#core.native, () => {
+      this.#waiting = 0;
+      this.#resume();
+    });
+    this.#core.wake = () => {
+      this.#stopWaiting();
+      setImmediate(this.#tick);
+    };
+    // A timer is made once and refreshed: making one costs more than a turn.
+    if (this.#timer && this.#delay === delay) this.#timer.refresh();
+    else {
+      clearTimeout(this.#timer);
+      this.#delay = delay;
+      this.#timer = setTimeout(() => {
+        if (this.#waiting > 0) this.#resume();
+      }, delay);
+    }
+  }
+
+  #resume(): void {
+    this.#stopWaiting();
+    this.#turn();
+  }
+
+  #stopWaiting(): void {
+    if (this.#waiting > 0) forgetReadiness(this.#waiting);
+    this.#waiting = 0;
+    this.#core.wake = undefined;
+  }
+}

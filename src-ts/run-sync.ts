@@ -1,0 +1,62 @@
+// The loop on the caller's thread: nothing else runs until it ends. Also a single turn of it.
+
+import { type Batch, borrowBatch, Result, returnBatch } from './batch';
+import type { ClientCore } from './client-core';
+import type { Delivery } from './delivery';
+
+/** Runs until `quit` has been delivered; throws what the handler threw. */
+export function runSync(core: ClientCore, delivery: Delivery<unknown>): void {
+  core.claimed(true, () => {
+    const batch = borrowBatch();
+    try {
+      if (delivery.wantsTurns) turnByTurn(core, delivery, batch);
+      else {
+        const { native } = core;
+        while (!core.ended) delivery.deliver(batch, batch.turnSync(native), native);
+      }
+    } catch (value) {
+      delivery.fail(value);
+    } finally {
+      returnBatch(batch);
+    }
+  });
+  delivery.rethrow();
+}
+
+/** One turn, without waiting; false once `quit` has been delivered. */
+export function pollOnce(core: ClientCore, delivery: Delivery<unknown>): boolean {
+  if (core.ended || core.disposed) return false;
+  core.claimed(false, () => {
+    do turn(core, delivery);
+    while (core.skipping && !core.ended);
+  });
+  delivery.rethrow();
+  return !core.ended;
+}
+
+/** One turn of a loop, in a batch of its own. Tells whether it was idle. */
+export function turn(core: ClientCore, delivery: Delivery<unknown>): boolean {
+  const batch = borrowBatch();
+  try {
+    return turnInto(core, delivery, batch);
+  } finally {
+    returnBatch(batch);
+  }
+}
+
+function turnInto(core: ClientCore, delivery: Delivery<unknown>, batch: Batch): boolean {
+  delivery.poll();
+  if (core.ended) return false;
+  const result = batch.turn(core.native);
+  delivery.deliver(batch, result, core.native);
+  const idle = (result & Result.Idle) !== 0;
+  if (idle) delivery.idle();
+  return idle;
+}
+
+function turnByTurn(core: ClientCore, delivery: Delivery<unknown>, batch: Batch): void {
+  while (!core.ended) {
+    if (!turnInto(core, delivery, batch)) continue;
+    while (!core.skipping && !core.native.wait());
+  }
+}

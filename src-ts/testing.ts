@@ -1,0 +1,54 @@
+// `s9-websocket/testing`: a small fast echo server for tests, demos and benchmarks.
+
+import { integer } from './argument';
+import { converting, invalid } from './errors';
+import { addon, type NativeEchoServer } from './native';
+
+/** How the echo server is started. */
+export interface EchoServerOptions {
+  /** `wss://`, with a certificate made for this server. */
+  tls?: boolean;
+  /** Left out, a free one is taken. */
+  port?: number;
+}
+
+/** A WebSocket server on the loopback interface that sends every message back. */
+export class EchoServer {
+  readonly #native: NativeEchoServer;
+  /** Where clients connect. */
+  readonly url: string;
+  readonly port: number;
+  /** With TLS: the certificate, PEM, for the client's `tls.ca`. */
+  readonly ca: string | undefined;
+
+  private constructor(native: NativeEchoServer) {
+    this.#native = native;
+    this.url = native.url();
+    this.port = native.port();
+    this.ca = native.ca() ?? undefined;
+  }
+
+  /** Starts a server on a thread of its own; it does not keep Node running. */
+  static async start(options: EchoServerOptions = {}): Promise<EchoServer> {
+    if (typeof options !== 'object' || options === null) {
+      throw invalid('options', options, 'an object');
+    }
+    const { port = 0, tls = false } = options;
+    if (typeof tls !== 'boolean') throw invalid('tls', tls, 'true or false');
+    const checked = { port: integer('port', port, 0, 65_535), tls };
+    return new EchoServer(converting(() => addon.NativeEchoServer.start(checked)));
+  }
+
+  /** Drops all connections and stops listening. */
+  async close(): Promise<void> {
+    this.#native.stop();
+  }
+
+  [Symbol.dispose](): void {
+    this.#native.stop();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#native.stop();
+  }
+}
