@@ -2,16 +2,11 @@
 
 use std::{
     cell::{Cell, RefCell},
-    sync::{Arc, Mutex, PoisonError},
-    thread,
+    sync::Arc,
     time::Instant,
 };
 
-use crossbeam_channel::{Receiver, TryRecvError};
-use napi::{
-    Env,
-    bindgen_prelude::{Function, Uint8ArraySlice},
-};
+use napi::{Env, bindgen_prelude::Uint8ArraySlice};
 use napi_derive::napi;
 use s9_websocket_core::{
     ControlMessage, Error, ReceivedEvent, S9AsyncNonBlockingWebSocketClient, S9Socket,
@@ -21,11 +16,10 @@ use s9_websocket_core::{
 use crate::{
     batch::{BatchWriter, IDLE, NativeBatch, Written},
     channel::{Channels, NativeReceiver, NativeSender, close_frame, copied},
-    clock::{SLICE, slice_of},
-    environment::{Ending, end_with},
+    clock::SLICE,
     error::{NativeError, NativeResponse, Result, thrown},
+    join_handle::NativeJoinHandle,
     socket::NativeSocket,
-    wake::{Hold, Wake},
 };
 
 /// How many idle turns pass before a spinning loop looks at the clock: some 20 µs.
@@ -50,7 +44,7 @@ pub struct NativeClient {
 enum Place {
     Here(Box<Session>),
     Channels {
-        client: S9AsyncNonBlockingWebSocketClient,
+        client: Box<S9AsyncNonBlockingWebSocketClient>,
         channels: Arc<Channels>,
         started: bool,
     },
@@ -84,7 +78,7 @@ impl NativeClient {
         let place = self.place.replace(Place::Gone);
         self.place.replace(match place {
             Place::Here(session) => {
-                let client = S9AsyncNonBlockingWebSocketClient::from(*session);
+                let client = Box::new(S9AsyncNonBlockingWebSocketClient::from(*session));
                 let channels = Channels::of(&client, self.text_as_buffer);
                 Place::Channels { client, channels, started: false }
             }
@@ -262,13 +256,7 @@ impl NativeClient {
         let Place::Channels { client, channels, started } = &mut *place else { return Err(thrown(CLOSED)) };
         let thread = client.run().map_err(thrown)?;
         *started = true;
-        let (ended, finished) = crossbeam_channel::bounded::<()>(0);
-        client.event_signal().at_end(move || drop(ended));
-        let running =
-            Arc::new(Running { channels: Arc::clone(channels), thread: Mutex::new(Some(thread)), finished });
-        end_with(env, Arc::clone(&running) as Arc<dyn Ending>)?;
-        let signal = client.event_signal();
-        Ok(NativeJoinHandle { running, signal, hold: RefCell::default() })
+        NativeJoinHandle::new(env, thread, Arc::clone(channels), client.event_signal())
     }
 
     /// The receiver of the client's events.
@@ -413,72 +401,5 @@ impl NativeClient {
             Place::Here(session) => Some(watch(session)),
             _ => None,
         }
-    }
-}
-
-/// A client's thread.
-#[napi]
-pub struct NativeJoinHandle {
-    running: Arc<Running>,
-    signal: s9_websocket_core::EventSignal,
-    hold: RefCell<Option<Hold>>,
-}
-
-struct Running {
-    channels: Arc<Channels>,
-    thread: Mutex<Option<thread::JoinHandle<()>>>,
-    /// Disconnected once the thread has nothing left to do.
-    finished: Receiver<()>,
-}
-
-impl Ending for Running {
-    fn tell(&self) {
-        // Never refused.
-        let _ = self.channels.control().send(ControlMessage::ForceQuit);
-    }
-
-    fn is_over(&self) -> bool {
-        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        if thread.as_ref().is_some_and(thread::JoinHandle::is_finished) {
-            thread.take().map(thread::JoinHandle::join);
-        }
-        thread.is_none()
-    }
-
-    fn join(&self) {
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // A panic has been reported by the thread itself.
-        thread.map(thread::JoinHandle::join);
-    }
-}
-
-#[napi]
-impl NativeJoinHandle {
-    /// Whether the thread has nothing left to do.
-    #[napi(catch_unwind)]
-    pub fn is_finished(&self) -> bool {
-        self.running.finished.try_recv() == Err(TryRecvError::Disconnected)
-    }
-
-    /// Waits for the end, at most 50 ms; whether it is reached.
-    #[napi(catch_unwind)]
-    pub fn wait(&self, timeout_ms: f64) -> bool {
-        self.running.finished.recv_timeout(slice_of(timeout_ms)).is_err_and(|error| error.is_disconnected())
-    }
-
-    /// Calls `wake` once on the event loop when the thread has ended, and keeps the loop alive until
-    /// then.
-    #[napi(catch_unwind)]
-    pub fn on_finished(&self, env: Env, wake: Function<'_, (), ()>) -> Result<()> {
-        let wake = Wake::new(env, &wake)?;
-        self.hold.replace(Some(Hold::new(env)?));
-        self.signal.at_end(move || wake.call());
-        Ok(())
-    }
-
-    /// Lets the event loop end.
-    #[napi(catch_unwind)]
-    pub fn disarm(&self) {
-        self.hold.take();
     }
 }

@@ -1,7 +1,7 @@
 //! The two channels of a client that runs on a thread: commands in, events out.
 
 use std::sync::{
-    Arc, Mutex, OnceLock, PoisonError,
+    Arc, OnceLock,
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
@@ -11,6 +11,7 @@ use crate::{
     connection::{check_close_frame, check_control_payload},
     error::{Error, Result},
     event::{ControlMessage, WebSocketEvent},
+    event_signal::EventSignal,
     handler::S9WebSocketClientHandler,
     session::Session,
     wait::Waker,
@@ -144,125 +145,6 @@ impl ControlSender {
             buffered: self.buffered_amount(),
             limit,
         })
-    }
-}
-
-/// Tells listeners on other threads that events wait in a channel.
-///
-/// A crossbeam channel can only be waited for by blocking; an event loop of another kind listens
-/// here instead.
-///
-/// ```no_run
-/// # fn main() -> s9_websocket_core::Result<()> {
-/// # use s9_websocket_core::{NonBlockingOptions, S9AsyncNonBlockingWebSocketClient};
-/// # let client = S9AsyncNonBlockingWebSocketClient::connect("ws://localhost", NonBlockingOptions::new())?;
-/// let signal = client.event_signal();
-/// let listener = signal.listen(|| println!("wake the event loop"));
-/// if client.event_rx.is_empty() {
-///     signal.arm(); // and look once more: an event may have come in between
-/// }
-/// # drop(listener);
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone, Default)]
-pub struct EventSignal {
-    inner: Arc<SignalInner>,
-}
-
-#[derive(Default)]
-struct SignalInner {
-    armed: AtomicBool,
-    listeners: Mutex<Vec<(usize, Box<dyn Fn() + Send>)>>,
-    next: AtomicUsize,
-    at_end: Mutex<AtEnd>,
-}
-
-/// What to call at the end of the thread.
-enum AtEnd {
-    Waiting(Vec<Box<dyn FnOnce() + Send>>),
-    Ended,
-}
-
-impl Default for AtEnd {
-    fn default() -> Self {
-        Self::Waiting(Vec::new())
-    }
-}
-
-impl EventSignal {
-    /// Calls `listener`, on the client's thread, whenever events have come after an
-    /// [`arm`](Self::arm). It must not block. Ends when the returned guard is dropped.
-    #[must_use]
-    pub fn listen(&self, listener: impl Fn() + Send + 'static) -> Listener {
-        let id = self.inner.next.fetch_add(1, Ordering::SeqCst);
-        self.listeners().push((id, Box::new(listener)));
-        Listener { signal: self.clone(), id }
-    }
-
-    /// Makes the next events call the listeners, once.
-    pub fn arm(&self) {
-        self.inner.armed.store(true, Ordering::SeqCst);
-    }
-
-    /// Calls `last` when the client's thread has nothing left to do, on that thread; at once if that
-    /// was before.
-    pub fn at_end(&self, last: impl FnOnce() + Send + 'static) {
-        let mut at_end = self.inner.at_end.lock().unwrap_or_else(PoisonError::into_inner);
-        match &mut *at_end {
-            AtEnd::Waiting(calls) => calls.push(Box::new(last)),
-            AtEnd::Ended => {
-                drop(at_end);
-                last();
-            }
-        }
-    }
-
-    /// Tells that the thread ends, whichever way.
-    pub(crate) fn end(&self) {
-        let mut at_end = self.inner.at_end.lock().unwrap_or_else(PoisonError::into_inner);
-        let ended = std::mem::replace(&mut *at_end, AtEnd::Ended);
-        drop(at_end);
-        if let AtEnd::Waiting(calls) = ended {
-            calls.into_iter().for_each(|call| call());
-        }
-    }
-
-    /// Calls the listeners if one has armed the signal. Costs one load otherwise.
-    pub(crate) fn fire(&self) {
-        if self.inner.armed.load(Ordering::SeqCst) && self.inner.armed.swap(false, Ordering::SeqCst) {
-            for (_, listener) in self.listeners().iter() {
-                listener();
-            }
-        }
-    }
-
-    fn listeners(&self) -> std::sync::MutexGuard<'_, Vec<(usize, Box<dyn Fn() + Send>)>> {
-        self.inner.listeners.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl std::fmt::Debug for EventSignal {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("EventSignal").field("armed", &self.inner.armed).finish_non_exhaustive()
-    }
-}
-
-/// Keeps a listener of an [`EventSignal`]; dropping it ends the listening.
-///
-/// ```
-/// let listener = s9_websocket_core::EventSignal::default().listen(|| ());
-/// drop(listener);
-/// ```
-#[derive(Debug)]
-pub struct Listener {
-    signal: EventSignal,
-    id: usize,
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        self.signal.listeners().retain(|(id, _)| *id != self.id);
     }
 }
 

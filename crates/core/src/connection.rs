@@ -387,10 +387,10 @@ impl<S: Read + Write> Connection<S> {
             self.queued -= message.len();
             self.write(message);
         }
-        if let State::Closing { unsent, .. } = &mut self.state {
-            if let Some(frame) = unsent.take() {
-                self.write_close(&frame);
-            }
+        if let State::Closing { unsent, .. } = &mut self.state
+            && let Some(frame) = unsent.take()
+        {
+            self.write_close(&frame);
         }
     }
 

@@ -16,6 +16,7 @@ mod connect;
 mod connection;
 mod error;
 mod event;
+mod event_signal;
 mod handler;
 mod options;
 mod outbound;
@@ -27,7 +28,7 @@ mod transport;
 mod upgrade;
 mod wait;
 
-pub use channel::{ControlSender, EventSignal, Listener, ReceivedEvent};
+pub use channel::{ControlSender, ReceivedEvent};
 pub use clients::{
     S9AsyncNonBlockingWebSocketClient, S9BlockingWebSocketClient, S9NonBlockingWebSocketClient,
 };
@@ -35,6 +36,7 @@ pub use connect::{Canceller, UpgradeResponse};
 pub use connection::{Connection, Limits, Sent, Step};
 pub use error::{Error, ErrorCode, RefusedUpgrade, Result};
 pub use event::{CloseFrame, ControlMessage, WebSocketEvent};
+pub use event_signal::{EventSignal, Listener};
 pub use handler::S9WebSocketClientHandler;
 pub use options::{BlockingOptions, NonBlockingOptions};
 pub use run::{Turn, run, turn};

@@ -351,10 +351,10 @@ impl Session {
     pub(crate) fn step(&mut self) -> Step {
         self.read_clock();
         self.activated = true;
-        if self.is_blocking {
-            if let Err(error) = self.arm_read_timeout() {
-                self.connection.fail(error);
-            }
+        if self.is_blocking
+            && let Err(error) = self.arm_read_timeout()
+        {
+            self.connection.fail(error);
         }
         let step = self.connection.step(self.now);
         if matches!(step, Step::Event(_)) {

@@ -5,10 +5,11 @@ use std::{collections::HashMap, thread};
 use crossbeam_channel::Receiver;
 
 use crate::{
-    channel::{ChannelHandler, Channels, ControlSender, EventSignal, ReceivedEvent, channels},
+    channel::{ChannelHandler, Channels, ControlSender, ReceivedEvent, channels},
     connect::{Canceller, UpgradeResponse},
     error::{Error, Result},
     event::{CloseFrame, ControlMessage},
+    event_signal::EventSignal,
     options::NonBlockingOptions,
     run::run,
     session::Session,

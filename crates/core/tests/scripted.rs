@@ -1,0 +1,337 @@
+//! Every row of the state table, on a scripted stream: no network, and time only as a parameter.
+#![allow(clippy::unwrap_used)]
+
+#[allow(dead_code)]
+mod script;
+
+use std::{
+    io,
+    time::{Duration, Instant},
+};
+
+use s9_websocket_core::{CloseFrame, Connection, ErrorCode, Limits, Step};
+use script::*;
+
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Feeds `bytes`, then the end of the stream; the events and the frames sent.
+fn after(bytes: impl Into<Vec<u8>>) -> (Vec<String>, Vec<Frame>) {
+    let mut connection = connection([Input::Bytes(bytes.into()), Input::End]);
+    let log = events_to_the_end(&mut connection, Instant::now(), 100);
+    (log, connection.stream().frames())
+}
+
+fn assert_violation(bytes: impl Into<Vec<u8>>, code: u16, error: ErrorCode) {
+    let (log, frames) = after(bytes);
+    assert_eq!(log, ["activated", &format!("error {error}"), "quit"]);
+    assert_eq!(frames, [Frame::close(code, "")]);
+}
+
+#[test]
+fn activated_comes_before_everything_and_quit_once_after_everything() {
+    let mut connection = connection([Input::Bytes(frame(TEXT, "hi")), Input::End]);
+    let log = events_to_the_end(&mut connection, Instant::now(), 100);
+    assert_eq!(log, ["activated", "text hi", "error ERR_S9_CONNECTION_CLOSED", "quit"]);
+    for _ in 0..3 {
+        assert!(matches!(connection.step(Instant::now()), Step::Ended));
+    }
+}
+
+#[test]
+fn messages_read_past_the_upgrade_are_delivered() {
+    let script = Script::new([Input::Bytes(frame(TEXT, "second"))]);
+    let mut connection = Connection::new(script, frame(TEXT, "first"), Limits::default());
+    assert_eq!(events(&mut connection, Instant::now(), 9), ["activated", "text first", "text second"]);
+}
+
+#[test]
+fn a_step_reads_at_most_one_message() {
+    let mut connection = open([Input::Bytes([frame(TEXT, "a"), frame(BINARY, "b")].concat())]);
+    assert!(matches!(connection.step(Instant::now()), Step::Event(_)));
+    assert_eq!(events(&mut connection, Instant::now(), 9), ["binary b"]);
+}
+
+#[test]
+fn a_fragmented_message_is_delivered_whole_around_the_control_frames_between() {
+    let bytes = [
+        raw_frame(TEXT, "h"),
+        frame(PING, "?"),
+        raw_frame(CONTINUATION, ""),
+        frame(PONG, "!"),
+        frame(CONTINUATION, "i"),
+    ];
+    let mut connection = open([Input::Bytes(bytes.concat())]);
+    assert_eq!(events(&mut connection, Instant::now(), 9), ["ping ?", "pong !", "text hi"]);
+    assert_eq!(connection.stream().frames(), [Frame::new(PONG, "?")]);
+}
+
+#[test]
+fn a_message_in_single_bytes_with_would_blocks_between_is_delivered_once() {
+    let bytes = frame(TEXT, "slow");
+    let inputs = bytes.into_iter().flat_map(|byte| [Input::Bytes(vec![byte]), Input::Block]);
+    let mut connection = open(inputs);
+    let mut log = Vec::new();
+    for _ in 0..20 {
+        log.extend(events(&mut connection, Instant::now(), 9));
+    }
+    assert_eq!(log, ["text slow"]);
+}
+
+#[test]
+fn peer_close_is_answered_once_and_reported_at_the_end_of_the_stream() {
+    let now = Instant::now();
+    let mut connection = open([Input::Bytes(close_frame(4000, "bye"))]);
+    assert!(events(&mut connection, now, 9).is_empty());
+    assert!(!connection.is_open());
+    assert_eq!(connection.stream().frames(), [Frame::close(4000, "bye")]);
+    assert!(events(&mut connection, now, 9).is_empty());
+    connection.stream_mut().push(Input::End);
+    assert_eq!(events_to_the_end(&mut connection, now, 9), ["closed 4000 bye", "quit"]);
+    assert_eq!(connection.stream().frames().len(), 1);
+}
+
+#[test]
+fn own_close_waits_for_the_peers_close_and_the_end_and_keeps_code_and_reason() {
+    let now = Instant::now();
+    let mut connection = open([]);
+    connection.close(Some(CloseFrame::new(3001, "done"))).unwrap();
+    assert_eq!(connection.stream().frames(), [Frame::close(3001, "done")]);
+    assert!(events(&mut connection, now, 9).is_empty());
+    // The peer may have sent messages before it saw our Close.
+    connection.stream_mut().push_bytes([frame(TEXT, "late"), frame(PING, "p")].concat());
+    assert_eq!(events(&mut connection, now, 9), ["text late", "ping p"]);
+    connection.stream_mut().push_bytes(close_frame(3002, "ok"));
+    assert!(events(&mut connection, now, 9).is_empty());
+    connection.stream_mut().push(Input::End);
+    assert_eq!(events_to_the_end(&mut connection, now, 9), ["closed 3002 ok", "quit"]);
+    // RFC 6455, section 5.5.1: after a Close nothing is sent, a pong neither.
+    assert_eq!(connection.stream().frames(), [Frame::close(3001, "done")]);
+}
+
+#[test]
+fn close_without_a_frame_sends_1000_and_a_second_close_does_nothing() {
+    let mut connection = open([]);
+    connection.close(None).unwrap();
+    connection.close(Some(CloseFrame::new(3000, "again"))).unwrap();
+    events(&mut connection, Instant::now(), 9);
+    assert_eq!(connection.stream().frames(), [Frame::close(1000, "")]);
+}
+
+#[test]
+fn a_close_without_a_code_is_reported_as_1005() {
+    let (log, frames) = after(frame(CLOSE, ""));
+    assert_eq!(log, ["activated", "closed 1005 ", "quit"]);
+    assert_eq!(frames, [Frame::new(CLOSE, "")]);
+}
+
+#[test]
+fn an_end_within_the_closing_handshake_is_reported_as_1006() {
+    let mut connection = open([Input::End]);
+    connection.close(None).unwrap();
+    assert_eq!(events_to_the_end(&mut connection, Instant::now(), 9), ["closed 1006 ", "quit"]);
+}
+
+#[test]
+fn a_reset_within_the_closing_handshake_keeps_the_code_received() {
+    let mut connection = open([
+        Input::Bytes(close_frame(1001, "going away")),
+        Input::Block,
+        Input::Fail(io::ErrorKind::ConnectionReset),
+    ]);
+    let log = events_to_the_end(&mut connection, Instant::now(), 9);
+    assert_eq!(log, ["closed 1001 going away", "quit"]);
+}
+
+#[test]
+fn bytes_after_the_peers_close_end_the_connection_without_an_event_of_their_own() {
+    let (log, frames) = after([close_frame(1000, ""), frame(TEXT, "too late")].concat());
+    assert_eq!(log, ["activated", "closed 1000 ", "quit"]);
+    assert_eq!(frames.len(), 1);
+}
+
+#[test]
+fn a_closing_handshake_ends_at_its_deadline() {
+    let start = Instant::now();
+    let mut connection = open([]);
+    connection.close(None).unwrap();
+    assert!(connection.needs_clock());
+    assert!(events(&mut connection, start, 9).is_empty());
+    assert_eq!(connection.deadline(), Some(start + CLOSE_TIMEOUT));
+    assert!(events(&mut connection, start + CLOSE_TIMEOUT - Duration::from_nanos(1), 9).is_empty());
+    assert_eq!(events(&mut connection, start + CLOSE_TIMEOUT, 9), ["closed 1006 ", "quit"]);
+}
+
+#[test]
+fn after_the_peers_close_the_wait_for_the_end_of_the_stream_has_a_deadline() {
+    let mut connection = open([Input::Bytes(close_frame(1000, "x"))]);
+    // The clock may be stale while the connection is open.
+    let stale = Instant::now();
+    assert!(events(&mut connection, stale, 9).is_empty());
+    let now = stale + 10 * CLOSE_TIMEOUT;
+    assert!(events(&mut connection, now, 9).is_empty(), "the deadline was armed by a stale clock");
+    assert_eq!(connection.deadline(), Some(now + CLOSE_TIMEOUT));
+    assert_eq!(events(&mut connection, now + CLOSE_TIMEOUT, 9), ["closed 1000 x", "quit"]);
+}
+
+#[test]
+fn a_close_that_could_not_be_answered_yet_is_answered_before_the_deadline() {
+    let now = Instant::now();
+    let mut connection = open([Input::Bytes(close_frame(1001, ""))]);
+    connection.stream_mut().room = 0;
+    assert!(events(&mut connection, now, 9).is_empty());
+    assert!(connection.wants_write());
+    connection.stream_mut().room = usize::MAX;
+    assert!(events(&mut connection, now, 9).is_empty());
+    assert_eq!(connection.stream().frames(), [Frame::close(1001, "")]);
+}
+
+#[test]
+fn an_end_without_a_close_is_an_error() {
+    let (log, frames) = after([]);
+    assert_eq!(log, ["activated", "error ERR_S9_CONNECTION_CLOSED", "quit"]);
+    assert_eq!(frames, []);
+}
+
+#[test]
+fn a_reset_is_reported_once_as_an_io_error() {
+    let mut connection = connection([Input::Fail(io::ErrorKind::ConnectionReset)]);
+    let log = events_to_the_end(&mut connection, Instant::now(), 9);
+    assert_eq!(log, ["activated", "error ERR_S9_IO", "quit"]);
+}
+
+#[test]
+fn a_stream_that_cannot_be_written_any_more_is_read_to_its_end_first() {
+    let mut connection = open([Input::Bytes(frame(TEXT, "last words"))]);
+    connection.stream_mut().write_failure = Some(io::ErrorKind::BrokenPipe);
+    assert_eq!(connection.send_text("x").unwrap_err().code(), ErrorCode::Io);
+    let log = events_to_the_end(&mut connection, Instant::now(), 9);
+    assert_eq!(log, ["text last words", "error ERR_S9_IO", "quit"]);
+}
+
+#[test]
+fn protocol_violations_are_answered_with_1002() {
+    let masked = [0x81, 0x81, 1, 2, 3, 4, b'a' ^ 1];
+    let long_ping = frame(PING, [0; 126]);
+    for (name, bytes) in [
+        ("reserved bit", raw_frame(0xc1, "x")),
+        ("masked frame", masked.to_vec()),
+        ("reserved data opcode", raw_frame(0x83, "x")),
+        ("reserved control opcode", raw_frame(0x8b, "x")),
+        ("fragmented control frame", raw_frame(PING, "x")),
+        ("long control frame", long_ping),
+        ("continuation of nothing", frame(CONTINUATION, "x")),
+        ("message within a message", [raw_frame(TEXT, "a"), frame(TEXT, "b")].concat()),
+        ("close frame of one byte", frame(CLOSE, [3])),
+    ] {
+        println!("{name}");
+        assert_violation(bytes, 1002, ErrorCode::Protocol);
+    }
+}
+
+#[test]
+fn invalid_utf8_is_answered_with_1007() {
+    assert_violation(frame(TEXT, b"\xff"), 1007, ErrorCode::InvalidUtf8);
+    let fragments = [raw_frame(TEXT, b"\xc3"), frame(CONTINUATION, b"\x28")].concat();
+    assert_violation(fragments, 1007, ErrorCode::InvalidUtf8);
+    assert_violation(frame(CLOSE, b"\x03\xe8\xff"), 1007, ErrorCode::InvalidUtf8);
+}
+
+#[test]
+fn a_character_split_between_fragments_is_valid() {
+    let bytes = [raw_frame(TEXT, b"\xc3"), frame(CONTINUATION, b"\xa9")].concat();
+    let mut connection = open([Input::Bytes(bytes)]);
+    assert_eq!(events(&mut connection, Instant::now(), 9), ["text é"]);
+}
+
+#[test]
+fn what_is_over_the_limits_is_answered_with_1009_and_not_delivered() {
+    let limits = Limits { max_message_size: 10, max_frame_size: 8, ..Limits::default() };
+    let huge = [&[0x82, 127][..], &(1_u64 << 62).to_be_bytes()].concat();
+    for bytes in [
+        frame(BINARY, [0; 9]),
+        huge,
+        [raw_frame(BINARY, [0; 8]), frame(CONTINUATION, [0; 3])].concat(),
+        [raw_frame(TEXT, [b'a'; 8]), raw_frame(CONTINUATION, [b'a'; 3])].concat(),
+    ] {
+        let script = Script::new([Input::Bytes(bytes), Input::Bytes(frame(TEXT, "after"))]);
+        let mut connection = Connection::new(script, Vec::new(), limits);
+        let log = events_to_the_end(&mut connection, Instant::now(), 9);
+        assert_eq!(log, ["activated", "error ERR_S9_MESSAGE_TOO_LARGE", "quit"]);
+        assert_eq!(connection.stream().frames(), [Frame::close(1009, "")]);
+    }
+    let fits = [raw_frame(BINARY, [b'a'; 8]), frame(CONTINUATION, [b'a'; 2])].concat();
+    let mut connection = Connection::new(Script::new([Input::Bytes(fits)]), Vec::new(), limits);
+    assert_eq!(events(&mut connection, Instant::now(), 9), ["activated", "binary aaaaaaaaaa"]);
+}
+
+#[test]
+fn a_violation_waits_for_its_close_frame_to_be_taken_but_not_for_ever() {
+    let start = Instant::now();
+    for takes in [true, false] {
+        let mut connection = open([Input::Bytes(raw_frame(0x83, "x"))]);
+        connection.stream_mut().room = 1;
+        assert!(events(&mut connection, start, 9).is_empty());
+        assert!(connection.wants_write() && !connection.wants_read());
+        assert!(events(&mut connection, start, 9).is_empty());
+        let mut now = start;
+        if takes {
+            connection.stream_mut().room = usize::MAX;
+        } else {
+            now += CLOSE_TIMEOUT;
+        }
+        assert_eq!(events(&mut connection, now, 9), ["error ERR_S9_PROTOCOL", "quit"]);
+        assert_eq!(takes, connection.stream().written.len() > 1);
+    }
+}
+
+#[test]
+fn a_violation_drops_what_was_queued() {
+    let mut connection = open([Input::Bytes(raw_frame(0x83, "x"))]);
+    connection.stream_mut().room = 3;
+    connection.send_text("first").unwrap();
+    connection.send_text("second").unwrap();
+    assert!(events(&mut connection, Instant::now(), 9).is_empty());
+    connection.stream_mut().room = usize::MAX;
+    assert_eq!(events(&mut connection, Instant::now(), 9), ["error ERR_S9_PROTOCOL", "quit"]);
+    assert_eq!(connection.stream().frames(), [Frame::new(TEXT, "first"), Frame::close(1002, "")]);
+}
+
+#[test]
+fn force_quit_ends_every_state_at_once_without_a_close_frame() {
+    let mut fresh = connection([]);
+    fresh.force_quit();
+    assert_eq!(events_to_the_end(&mut fresh, Instant::now(), 9), ["activated", "quit"]);
+    assert_eq!(fresh.stream().frames(), []);
+
+    let mut blocked = open([Input::Bytes(frame(TEXT, "unread"))]);
+    blocked.stream_mut().room = 0;
+    blocked.send_text("unsent").unwrap();
+    blocked.force_quit();
+    blocked.stream_mut().room = usize::MAX;
+    assert_eq!(blocked.buffered_amount(), 0);
+    assert_eq!(events_to_the_end(&mut blocked, Instant::now(), 9), ["quit"]);
+    assert_eq!(blocked.stream().frames(), []);
+
+    let mut closing = open([]);
+    closing.close(None).unwrap();
+    closing.force_quit();
+    assert_eq!(events_to_the_end(&mut closing, Instant::now(), 9), ["quit"]);
+}
+
+#[test]
+fn abandoning_sends_close_1000_and_waits_for_nothing() {
+    let mut connection = open([]);
+    connection.abandon();
+    connection.abandon();
+    assert_eq!(events_to_the_end(&mut connection, Instant::now(), 9), ["quit"]);
+    assert_eq!(connection.stream().frames(), [Frame::close(1000, "")]);
+}
+
+#[test]
+fn abandoning_sends_what_was_corked_and_then_close_1000() {
+    let mut connection = open([]);
+    connection.cork();
+    connection.send_text("corked").unwrap();
+    connection.abandon();
+    assert_eq!(connection.stream().frames(), [Frame::new(TEXT, "corked"), Frame::close(1000, "")]);
+}
