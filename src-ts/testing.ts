@@ -12,6 +12,9 @@ export interface EchoServerOptions {
   port?: number;
 }
 
+/** Servers that are not closed: whoever kept only the URL must not lose the server to the collector. */
+const running = new Set<EchoServer>();
+
 /** A WebSocket server on the loopback interface that sends every message back. */
 export class EchoServer {
   readonly #native: NativeEchoServer;
@@ -36,19 +39,22 @@ export class EchoServer {
     const { port = 0, tls = false } = options;
     if (typeof tls !== 'boolean') throw invalid('tls', tls, 'true or false');
     const checked = { port: integer('port', port, 0, 65_535), tls };
-    return new EchoServer(converting(() => addon.NativeEchoServer.start(checked)));
+    const server = new EchoServer(converting(() => addon.NativeEchoServer.start(checked)));
+    running.add(server);
+    return server;
   }
 
   /** Drops all connections and stops listening. */
   async close(): Promise<void> {
-    this.#native.stop();
+    this[Symbol.dispose]();
   }
 
   [Symbol.dispose](): void {
+    running.delete(this);
     this.#native.stop();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#native.stop();
+    this[Symbol.dispose]();
   }
 }
