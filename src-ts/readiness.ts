@@ -28,7 +28,8 @@ export function forgetReadiness(key: number): void {
 function deliverReadiness(): void {
   for (const key of watcher?.take() ?? []) {
     const callback = callbacks.get(key);
-    callbacks.delete(key);
+    // A socket is watched under one key at a time.
+    forgetReadiness(key);
     callback?.();
   }
 }
