@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 /// Listeners by a number that is theirs alone.
-type Listeners = Vec<(usize, Box<dyn Fn() + Send>)>;
+type Listeners = Vec<(usize, Arc<dyn Fn() + Send + Sync>)>;
 
 /// Tells listeners on other threads that events wait in a channel.
 ///
@@ -53,11 +53,12 @@ impl Default for AtEnd {
 
 impl EventSignal {
     /// Calls `listener`, on the client's thread, whenever events have come after an
-    /// [`arm`](Self::arm). It must not block. Ends when the returned guard is dropped.
+    /// [`arm`](Self::arm). It must not block. Ends when the returned guard is dropped, but for a call
+    /// that has begun.
     #[must_use]
-    pub fn listen(&self, listener: impl Fn() + Send + 'static) -> Listener {
+    pub fn listen(&self, listener: impl Fn() + Send + Sync + 'static) -> Listener {
         let id = self.inner.next.fetch_add(1, Ordering::SeqCst);
-        self.listeners().push((id, Box::new(listener)));
+        self.listeners().push((id, Arc::new(listener)));
         Listener { signal: self.clone(), id }
     }
 
@@ -92,9 +93,9 @@ impl EventSignal {
     /// Calls the listeners if one has armed the signal. Costs one load otherwise.
     pub(crate) fn fire(&self) {
         if self.inner.armed.load(Ordering::SeqCst) && self.inner.armed.swap(false, Ordering::SeqCst) {
-            for (_, listener) in self.listeners().iter() {
-                listener();
-            }
+            // Called without the lock: a listener may end itself or another.
+            let listeners = self.listeners().clone();
+            listeners.iter().for_each(|(_, listener)| listener());
         }
     }
 
@@ -124,5 +125,30 @@ pub struct Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         self.signal.listeners().retain(|(id, _)| *id != self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn a_listener_may_end_itself() {
+        let signal = EventSignal::default();
+        let own: Arc<Mutex<Option<Listener>>> = Arc::default();
+        let (called, calls) = mpsc::channel();
+        let kept = Arc::clone(&own);
+        let listener = signal.listen(move || {
+            drop(kept.lock().expect("not poisoned").take());
+            called.send(()).expect("the test listens");
+        });
+        own.lock().expect("not poisoned").replace(listener);
+        for _ in 0..2 {
+            signal.arm();
+            signal.fire();
+        }
+        assert_eq!(calls.try_iter().count(), 1);
     }
 }
