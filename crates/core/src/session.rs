@@ -53,8 +53,12 @@ pub struct Session {
     turn_began: Instant,
     /// Longest time without a return to the caller.
     longest_wait: Option<Duration>,
-    /// Since when reads or waits have brought nothing; only kept while `longest_wait` cuts them.
+    /// Since when reads or waits have brought nothing; only kept while something cuts them short.
     waiting_since: Option<Instant>,
+    /// The armed read timeout is shorter than the client's own.
+    reads_are_cut: bool,
+    /// When the blocking write began that is still to be gone on with.
+    writing_since: Option<Instant>,
     activated: bool,
     full: bool,
 }
@@ -121,6 +125,8 @@ impl Session {
             turn_began: Instant::now(),
             longest_wait: None,
             waiting_since: None,
+            reads_are_cut: false,
+            writing_since: None,
             activated: false,
             full: false,
         })
@@ -128,24 +134,25 @@ impl Session {
 
     /// Sends a text message and flushes it.
     ///
-    /// What the kernel does not take is queued and goes out on the next turns: never send it again.
+    /// A blocking socket waits for the kernel to take it, `write_timeout` at most. What the kernel
+    /// does not take is queued and goes out on the next turns: never send it again.
     pub fn send_text_message(&mut self, text: &str) -> Result<Sent> {
-        self.connection.send_text(text)
+        self.send(|connection| connection.send_text(text))
     }
 
     /// Sends a binary message and flushes it, as [`send_text_message`](Self::send_text_message) does.
     pub fn send_binary_message(&mut self, data: impl Into<Bytes>) -> Result<Sent> {
-        self.connection.send_binary(data.into())
+        self.send(|connection| connection.send_binary(data.into()))
     }
 
     /// Sends a ping of at most 125 bytes and flushes it (RFC 6455, section 5.5.2).
     pub fn send_ping(&mut self, data: impl Into<Bytes>) -> Result<Sent> {
-        self.connection.send_ping(data.into())
+        self.send(|connection| connection.send_ping(data.into()))
     }
 
     /// Sends an unsolicited pong of at most 125 bytes and flushes it (RFC 6455, section 5.5.3).
     pub fn send_pong(&mut self, data: impl Into<Bytes>) -> Result<Sent> {
-        self.connection.send_pong(data.into())
+        self.send(|connection| connection.send_pong(data.into()))
     }
 
     /// Starts the closing handshake; `None` sends code 1000. Messages accepted before go out first.
@@ -154,6 +161,22 @@ impl Session {
     /// connection is closing or over.
     pub fn close(&mut self, frame: Option<CloseFrame>) -> Result<()> {
         self.connection.close(frame)
+    }
+
+    /// Goes on with a blocking write that [`set_longest_wait`](Self::set_longest_wait) cut short;
+    /// whether there is more of it to go on with.
+    pub fn keep_writing(&mut self) -> bool {
+        let Some(since) = self.writing_since else { return false };
+        let limit = self.timeouts.and_then(|timeouts| timeouts.write);
+        let is_over = limit.is_some_and(|limit| since.elapsed() >= limit);
+        if !is_over && self.connection.is_open() && self.connection.wants_write() {
+            self.connection.stream_mut().retry_write();
+            self.connection.flush(self.now);
+        }
+        if is_over || !self.connection.is_open() || !self.connection.wants_write() {
+            self.writing_since = None;
+        }
+        self.writing_since.is_some()
     }
 
     /// Ends the loop at once, without a Close frame; only `Quit` follows.
@@ -202,11 +225,14 @@ impl Session {
 
     /// Sends Close 1000 and ends without waiting for the answer; only `Quit` follows.
     pub fn abandon(&mut self) {
+        self.connection.stream_mut().retry_write();
         self.connection.abandon();
     }
 
-    /// Cuts every wait and every blocking read after this long, for callers that have to look after
-    /// something else; [`Turn::Waiting`](crate::Turn::Waiting) tells of a cut read.
+    /// Cuts every wait and every blocking read and write after this long, for callers that have to
+    /// look after something else; [`Turn::Waiting`](crate::Turn::Waiting) tells of a cut read,
+    /// [`keep_writing`](Self::keep_writing) goes on with a cut write. To be set before
+    /// [`set_blocking`](Self::set_blocking).
     pub fn set_longest_wait(&mut self, longest: Option<Duration>) {
         self.longest_wait = longest;
     }
@@ -222,13 +248,17 @@ impl Session {
         [self.wait.longest(), self.until_deadline()].into_iter().flatten().min()
     }
 
-    /// Puts the socket of a blocking client in blocking mode.
-    pub fn set_blocking(&mut self) -> Result<()> {
+    /// Puts the socket of a blocking client in blocking mode; whether it is one.
+    pub fn set_blocking(&mut self) -> Result<bool> {
         if let Some(timeouts) = self.timeouts {
-            self.connection.stream_mut().set_blocking(timeouts.write)?;
+            // A write of the loop's own, an answer to a ping or a Close frame, must not outlast what
+            // bounds the loop: sends of the user are gone on with for as long as they may last.
+            let slice = self.longest_wait.unwrap_or(self.options.close_timeout);
+            let slice = timeouts.write.map_or(slice, |write| write.min(slice));
+            self.connection.stream_mut().set_blocking(Some(slice))?;
             self.is_blocking = true;
         }
-        Ok(())
+        Ok(self.is_blocking)
     }
 
     /// Asks `watcher` to tell once when a turn would do something.
@@ -336,7 +366,7 @@ impl Session {
 
     /// Whether a blocking read returned only because of the longest wait.
     pub(crate) fn read_was_cut_short(&mut self) -> bool {
-        if !self.is_blocking || self.longest_wait.is_none() || self.connection.is_over() {
+        if !self.is_blocking || !self.reads_are_cut || self.connection.is_over() {
             return false;
         }
         let since = *self.waiting_since.get_or_insert(self.turn_began);
@@ -346,6 +376,20 @@ impl Session {
             self.waiting_since = None;
         }
         !over
+    }
+
+    /// Sends, on a blocking socket for as long as `write_timeout` allows.
+    fn send(&mut self, send: impl FnOnce(&mut Connection<Transport>) -> Result<Sent>) -> Result<Sent> {
+        if !self.is_blocking {
+            return send(&mut self.connection);
+        }
+        let began = Instant::now();
+        if send(&mut self.connection)? == Sent::Queued && self.connection.wants_write() {
+            self.writing_since = Some(began);
+            // With a longest wait, the caller is who goes on.
+            while self.longest_wait.is_none() && self.keep_writing() {}
+        }
+        Ok(if self.buffered_amount() == 0 { Sent::Flushed } else { Sent::Queued })
     }
 
     pub(crate) fn step(&mut self) -> Step {
@@ -375,6 +419,7 @@ impl Session {
         let unsent = self.connection.wants_write().then_some(READ_WHILE_UNSENT);
         let own = self.timeouts.and_then(|timeouts| timeouts.read);
         let shortest = [own, unsent, self.longest_wait, self.until_deadline()].into_iter().flatten().min();
+        self.reads_are_cut = shortest != own;
         self.connection.stream_mut().arm_read_timeout(shortest)
     }
 
@@ -412,7 +457,7 @@ impl Drop for Session {
     fn drop(&mut self) {
         // A blocking socket could hold the dropping thread up.
         if self.connection.is_open() && self.connection.stream_mut().set_non_blocking().is_ok() {
-            self.connection.abandon();
+            self.abandon();
         }
     }
 }

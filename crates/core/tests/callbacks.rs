@@ -72,6 +72,96 @@ fn read_timeout_gives_on_idle() {
     assert_eq!(server.join(), ["text from idle", "close 1000 ", "end after close"]);
 }
 
+/// Sends more than fits and counts the turns until the peer has been told to read.
+struct Sender {
+    polls: usize,
+    idles: usize,
+    read_now: Option<mpsc::Sender<()>>,
+}
+
+impl S9WebSocketClientHandler<S9BlockingWebSocketClient> for Sender {
+    fn on_activated(&mut self, client: &mut S9BlockingWebSocketClient) {
+        assert_eq!(client.send_binary_message(vec![7; 8 << 20]).unwrap(), Sent::Queued);
+    }
+    fn on_poll(&mut self, _: &mut S9BlockingWebSocketClient) {
+        self.polls += 1;
+        if self.polls == 8 {
+            self.read_now = None;
+        }
+    }
+    fn on_idle(&mut self, _: &mut S9BlockingWebSocketClient) {
+        self.idles += 1;
+    }
+}
+
+#[test]
+fn a_read_cut_short_for_unsent_bytes_is_no_idle_turn() {
+    let (read_now, wait) = mpsc::channel::<()>();
+    let server = serve_with_buffer(false, Some(8 << 10), move |mut peer| {
+        let _ = wait.recv_timeout(LONG);
+        let size = peer.read().len();
+        peer.close(1000, "");
+        size
+    });
+    let options = BlockingOptions::new()
+        .send_buffer_size(Some(8 << 10))
+        .unwrap()
+        .write_timeout(Some(Duration::from_millis(1)))
+        .unwrap()
+        .read_timeout(Some(LONG))
+        .unwrap();
+    let mut client = S9BlockingWebSocketClient::connect(&server.url, options).unwrap();
+    let mut sender = Sender { polls: 0, idles: 0, read_now: Some(read_now) };
+    client.run(&mut sender);
+    assert_eq!(server.join(), 8 << 20);
+    assert_eq!(sender.idles, 0);
+}
+
+/// Closes as soon as bytes are left unsent.
+#[derive(Default)]
+struct Closer {
+    log: Vec<String>,
+}
+
+impl S9WebSocketClientHandler<S9BlockingWebSocketClient> for Closer {
+    fn on_poll(&mut self, client: &mut S9BlockingWebSocketClient) {
+        if client.buffered_amount() > 0 {
+            client.close(None).unwrap();
+        }
+    }
+    fn on_connection_closed(&mut self, _: &mut S9BlockingWebSocketClient, frame: CloseFrame) {
+        self.log.push(format!("closed {}", frame.code));
+    }
+    fn on_quit(&mut self, _: &mut S9BlockingWebSocketClient) {
+        self.log.push("quit".into());
+    }
+}
+
+#[test]
+fn a_blocking_client_leaves_a_peer_that_reads_nothing_at_the_close_timeout() {
+    let server = serve_with_buffer(false, Some(8 << 10), |mut peer| {
+        let mut ping = vec![0x89, 125];
+        ping.resize(2 + 125, b'p');
+        let pings = ping.repeat(512);
+        let start = Instant::now();
+        // Fails once the client has gone; a client that never goes holds it up for the timeout.
+        while std::io::Write::write_all(&mut peer.tcp, &pings).is_ok() {}
+        start.elapsed()
+    });
+    let options = BlockingOptions::new()
+        .send_buffer_size(Some(8 << 10))
+        .unwrap()
+        .close_timeout(Duration::from_millis(100))
+        .unwrap();
+    let mut client = S9BlockingWebSocketClient::connect(&server.url, options).unwrap();
+    let mut closer = Closer::default();
+    client.run(&mut closer);
+    drop(client);
+    assert_eq!(closer.log, ["closed 1006", "quit"]);
+    let elapsed = server.join();
+    assert!(elapsed < LONG / 2, "{elapsed:?}");
+}
+
 #[test]
 fn spin_wait_duration_bounds_how_often_on_idle_comes() {
     let server = serve(false, Peer::read_to_end);

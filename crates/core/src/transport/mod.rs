@@ -80,9 +80,14 @@ impl Transport {
     /// block without a system call. Until the first turn there is no such limit.
     ///
     /// So a message received is delivered before the next system call, and a blocking read never
-    /// waits while messages do.
+    /// waits while messages do. Likewise, of the writes of a turn only one blocks.
     pub(crate) fn begin_turn(&mut self) {
         self.below_mut().begin_turn();
+    }
+
+    /// Lets one more write of this turn block.
+    pub(crate) fn retry_write(&mut self) {
+        self.below_mut().retry_write();
     }
 
     /// Whether this turn's kernel read brought bytes.

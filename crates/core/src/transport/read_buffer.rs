@@ -1,5 +1,5 @@
-//! What lies between the kernel and TLS: a read buffer initialised once, and the gate that allows one
-//! kernel read a turn.
+//! What lies between the kernel and TLS: a read buffer initialised once, and the gates that allow one
+//! kernel read and one blocked write a turn.
 
 use std::{
     io::{self, Read, Write},
@@ -31,6 +31,10 @@ pub(super) struct ReadBuffer {
     quick_ack: Option<bool>,
     saw_end: bool,
     blocked_on: Blocked,
+    /// The last write was taken in part.
+    took_part: bool,
+    /// A write has blocked in this turn.
+    write_blocked: bool,
 }
 
 /// Whether the kernel may be read.
@@ -63,12 +67,20 @@ impl ReadBuffer {
             quick_ack,
             saw_end: false,
             blocked_on: Blocked::Read,
+            took_part: false,
+            write_blocked: false,
         }
     }
 
-    /// Allows one kernel read that brings bytes.
+    /// Allows one kernel read that brings bytes, and one write that blocks.
     pub(super) fn begin_turn(&mut self) {
         self.gate = Gate::Open;
+        self.write_blocked = false;
+    }
+
+    /// Allows one more write that blocks.
+    pub(super) fn retry_write(&mut self) {
+        self.write_blocked = false;
     }
 
     /// Whether the turn's kernel read brought bytes.
@@ -112,6 +124,12 @@ impl ReadBuffer {
         Ok(count)
     }
 
+    fn note_blocked_write(&mut self) -> io::Error {
+        self.blocked_on = Blocked::Write;
+        self.write_blocked = true;
+        io::ErrorKind::WouldBlock.into()
+    }
+
     /// The kernel leaves quick-ack mode by itself (tcp(7)), so it is set again after each read.
     fn renew_quick_ack(&self) {
         #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -149,14 +167,26 @@ impl Read for ReadBuffer {
 
 impl Write for ReadBuffer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // The kernel had no room for the rest. A blocking socket has spent its write timeout on that:
+        // were it asked again at once, a peer that reads slowly could hold the thread up for ever.
+        if std::mem::take(&mut self.took_part) {
+            return Err(self.note_blocked_write());
+        }
+        // Each of the many steps of a turn tries to send what is unsent: one of them may wait for it.
+        if self.write_blocked && self.gate != Gate::Off {
+            return Err(self.note_blocked_write());
+        }
         loop {
-            match self.socket.send_with_flags(bytes, SEND_FLAGS) {
+            match self.socket.send_with_flags(bytes, SEND_FLAGS).map_err(timeout_as_would_block) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    self.blocked_on = Blocked::Write;
-                    return Err(timeout_as_would_block(error));
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Err(self.note_blocked_write());
                 }
-                Ok(count) => return Ok(count),
+                Err(error) => return Err(error),
+                Ok(count) => {
+                    self.took_part = count < bytes.len();
+                    return Ok(count);
+                }
             }
         }
     }

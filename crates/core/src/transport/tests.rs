@@ -289,6 +289,18 @@ fn a_write_timeout_is_would_block() {
     assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
 }
 
+#[test]
+fn a_write_taken_in_part_would_block_next_though_the_peer_reads() {
+    let (mut transport, mut peer) = pair();
+    transport.set_blocking(Some(Duration::from_millis(1))).unwrap();
+    let bytes = vec![0; 64 << 20];
+    let taken = transport.write(&bytes).unwrap();
+    assert!(taken < bytes.len());
+    peer.read_exact(&mut vec![0; taken]).unwrap();
+    assert_eq!(transport.write(&bytes[taken..]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    assert!(transport.write(&bytes[taken..]).unwrap() > 0);
+}
+
 /// Left to itself, a close with bytes unread resets the connection and destroys what was written.
 #[test]
 fn dropping_does_not_destroy_what_was_written() {
