@@ -16,6 +16,8 @@ export class ClientCore {
   /** `quit` has been delivered. */
   ended = false;
   disposed = false;
+  /** While a loop on this thread runs over a blocking socket: sends block. */
+  #blocks = false;
   /** While a run waits in the event loop: makes it go on, not from inside this call. */
   wake: (() => void) | undefined;
 
@@ -26,17 +28,20 @@ export class ClientCore {
 
   /** Claims the connection for a loop on this thread, for as long as `work` runs. */
   claimed<T>(blocking: boolean, work: () => T): T {
-    converting(() => this.native.begin(blocking));
+    this.#blocks = converting(() => this.native.begin(blocking));
     try {
       return work();
     } finally {
+      this.#blocks = false;
       this.native.release();
     }
   }
 
-  /** To be called after each send: bytes left in the queue are flushed by a turn. */
+  /** To be called after each send: bytes left in the queue are flushed by a turn, or by blocking. */
   sent(): void {
-    if (this.wake && this.native.bufferedAmount() > 0) this.wake();
+    // Comes back from native code now and then, so that a worker can be terminated.
+    if (this.#blocks) while (this.native.keepWriting());
+    else if (this.wake && this.native.bufferedAmount() > 0) this.wake();
   }
 
   dispose(): void {

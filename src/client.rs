@@ -86,21 +86,30 @@ impl NativeClient {
         });
     }
 
-    /// Does one thing or the other, depending on where the connection is. No JavaScript runs in it.
-    fn wherever<T>(
-        &self,
-        here: impl FnOnce(&mut Session) -> std::result::Result<T, Error>,
-        there: impl FnOnce(&S9AsyncNonBlockingWebSocketClient) -> std::result::Result<T, Error>,
-    ) -> Result<T> {
+    /// Gives a command to the connection, wherever it is.
+    fn tell(&self, command: ControlMessage) -> Result<()> {
         match &mut *self.place.borrow_mut() {
-            Place::Here(session) => here(session),
-            Place::Channels { client, .. } => there(client),
+            Place::Here(session) => match command {
+                ControlMessage::SendText(text) => session.send_text_message(&text).map(drop),
+                ControlMessage::SendBinary(data) => session.send_binary_message(data).map(drop),
+                ControlMessage::SendPing(data) => session.send_ping(data).map(drop),
+                ControlMessage::SendPong(data) => session.send_pong(data).map(drop),
+                ControlMessage::Close(frame) => session.close(frame),
+                ControlMessage::ForceQuit => {
+                    session.force_quit();
+                    Ok(())
+                }
+            },
+            Place::Channels { client, .. } => client.control_tx.send(command),
+            // There is nothing left to end.
+            Place::Gone if matches!(command, ControlMessage::Close(_) | ControlMessage::ForceQuit) => Ok(()),
             Place::Gone => Err(CLOSED),
         }
         .map_err(thrown)
     }
 
-    /// Like [`wherever`](Self::wherever) for what has nothing to do once the connection is gone.
+    /// Does one thing or the other, depending on where the connection is, and nothing once it is gone.
+    /// No JavaScript runs in it.
     fn wherever_it_is<T: Default>(
         &self,
         here: impl FnOnce(&mut Session) -> T,
@@ -170,21 +179,32 @@ impl S9WebSocketClientHandler<Session> for BatchHandler<'_> {
 
 #[napi]
 impl NativeClient {
-    /// Claims the client for a run on this thread.
+    /// Claims the client for a run on this thread; whether its sends block.
     #[napi(catch_unwind)]
-    pub fn begin(&self, blocking: bool) -> Result<()> {
+    pub fn begin(&self, blocking: bool) -> Result<bool> {
         if self.claimed.get() {
             return Err(thrown(TAKEN));
         }
-        self.wherever(
-            |session| {
+        let blocks = match &mut *self.place.borrow_mut() {
+            Place::Here(session) => {
                 session.set_longest_wait(Some(SLICE));
-                if blocking { session.set_blocking() } else { Ok(()) }
-            },
-            |_| Err(TAKEN),
-        )?;
+                if blocking { session.set_blocking() } else { Ok(false) }
+            }
+            Place::Channels { .. } => Err(TAKEN),
+            Place::Gone => Err(CLOSED),
+        }
+        .map_err(thrown)?;
         self.claimed.set(true);
-        Ok(())
+        Ok(blocks)
+    }
+
+    /// Goes on with a send that blocks, at most 50 ms; whether there is more of it to go on with.
+    #[napi(catch_unwind)]
+    pub fn keep_writing(&self) -> bool {
+        match &mut *self.place.borrow_mut() {
+            Place::Here(session) => session.keep_writing(),
+            _ => false,
+        }
     }
 
     /// Gives the claim back.
@@ -282,64 +302,37 @@ impl NativeClient {
     /// Sends a text message.
     #[napi(catch_unwind)]
     pub fn send_text(&self, text: String) -> Result<()> {
-        match &mut *self.place.borrow_mut() {
-            Place::Here(session) => session.send_text_message(&text).map(drop),
-            Place::Channels { client, .. } => client.control_tx.send(ControlMessage::SendText(text)),
-            Place::Gone => Err(CLOSED),
-        }
-        .map_err(thrown)
+        self.tell(ControlMessage::SendText(text))
     }
 
     /// Sends a binary message.
     #[napi(catch_unwind)]
     pub fn send_binary(&self, data: Uint8ArraySlice<'_>) -> Result<()> {
-        let data = copied(Some(&data));
-        self.wherever(
-            |session| session.send_binary_message(data.clone()).map(drop),
-            |client| client.control_tx.send(ControlMessage::SendBinary(data.clone())),
-        )
+        self.tell(ControlMessage::SendBinary(copied(Some(&data))))
     }
 
     /// Sends a ping.
     #[napi(catch_unwind)]
     pub fn send_ping(&self, data: Option<Uint8ArraySlice<'_>>) -> Result<()> {
-        let data = copied(data.as_ref());
-        self.wherever(
-            |session| session.send_ping(data.clone()).map(drop),
-            |client| client.control_tx.send(ControlMessage::SendPing(data.clone())),
-        )
+        self.tell(ControlMessage::SendPing(copied(data.as_ref())))
     }
 
     /// Sends a pong.
     #[napi(catch_unwind)]
     pub fn send_pong(&self, data: Option<Uint8ArraySlice<'_>>) -> Result<()> {
-        let data = copied(data.as_ref());
-        self.wherever(
-            |session| session.send_pong(data.clone()).map(drop),
-            |client| client.control_tx.send(ControlMessage::SendPong(data.clone())),
-        )
+        self.tell(ControlMessage::SendPong(copied(data.as_ref())))
     }
 
     /// Begins the closing handshake; nothing happens if the connection is closing or gone.
     #[napi(catch_unwind)]
     pub fn close(&self, code: Option<u32>, reason: Option<String>) -> Result<()> {
-        let frame = close_frame(code, reason)?;
-        if matches!(&*self.place.borrow(), Place::Gone) {
-            return Ok(());
-        }
-        self.wherever(
-            |session| session.close(frame.clone()),
-            |client| client.control_tx.send(ControlMessage::Close(frame.clone())),
-        )
+        self.tell(ControlMessage::Close(close_frame(code, reason)?))
     }
 
     /// Ends at once.
     #[napi(catch_unwind)]
-    pub fn force_quit(&self) {
-        self.wherever_it_is(Session::force_quit, |client| {
-            // Never refused.
-            let _ = client.control_tx.send(ControlMessage::ForceQuit);
-        });
+    pub fn force_quit(&self) -> Result<()> {
+        self.tell(ControlMessage::ForceQuit)
     }
 
     /// Keeps back what is sent.
