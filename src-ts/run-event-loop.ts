@@ -3,7 +3,7 @@
 import type { ClientCore } from './client-core';
 import type { Delivery } from './delivery';
 import { converting } from './errors';
-import { forgetReadiness, whenReady } from './readiness';
+import { forgetReadiness, newKey, stopWaiting, whenReady } from './readiness';
 import { turn } from './run-sync';
 
 /** The longest delay that Node's timers take. */
@@ -27,8 +27,9 @@ class EventLoopRun {
   /** Fixed for the life of a client; the wait itself may get shorter while it is closing. */
   readonly #spins: boolean;
   readonly #tick = (): void => this.#turn();
-  /** Positive while waiting: the key under which readiness is watched. */
-  #waiting = 0;
+  /** The key under which readiness is watched. */
+  readonly #key = newKey();
+  #waiting = false;
   #timer: NodeJS.Timeout | undefined;
   #delay = 0;
 
@@ -56,16 +57,15 @@ class EventLoopRun {
       this.#delivery.fail(value);
     }
     clearTimeout(this.#timer);
+    forgetReadiness(this.#key);
     this.#finished();
   }
 
   /** Until the socket is ready, the time is over, or the client is told something. */
   #wait(): void {
     const delay = Math.min(this.#core.native.spinWait() ?? 0, MAX_TIMEOUT);
-    this.#waiting = whenReady(this.#core.native, () => {
-      this.#waiting = 0;
-      this.#resume();
-    });
+    this.#waiting = true;
+    whenReady(this.#key, this.#core.native, this.#resume);
     this.#core.wake = () => {
       this.#stopWaiting();
       setImmediate(this.#tick);
@@ -76,19 +76,19 @@ class EventLoopRun {
       clearTimeout(this.#timer);
       this.#delay = delay;
       this.#timer = setTimeout(() => {
-        if (this.#waiting > 0) this.#resume();
+        if (this.#waiting) this.#resume();
       }, delay);
     }
   }
 
-  #resume(): void {
+  readonly #resume = (): void => {
     this.#stopWaiting();
     this.#turn();
-  }
+  };
 
   #stopWaiting(): void {
-    if (this.#waiting > 0) forgetReadiness(this.#waiting);
-    this.#waiting = 0;
+    stopWaiting(this.#key);
+    this.#waiting = false;
     this.#core.wake = undefined;
   }
 }
