@@ -1,0 +1,178 @@
+// `npm run bench [-- NAME... [--rounds N] [--milliseconds N] [--only CLIENT,...]]`: measures clients beside
+// each other, prints tables, writes results to bench/results and charts to bench/charts.
+
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { parseArgs } from 'node:util';
+
+import { drawCharts } from './charts.mjs';
+import { idleConnections, idleTurn } from './idle.mjs';
+import { here, prepare, versions } from './peers.mjs';
+import { ALL, SCENARIOS } from './scenarios.mjs';
+import { distribution, medians } from './statistics.mjs';
+import { printScenario } from './table.mjs';
+
+const WARM_UP = 500;
+/** A client that takes longer than this for one measurement is stuck. */
+const STUCK = 60_000;
+/** The server's processor and the client's. */
+const [SERVER, CLIENT] = [0, 1];
+
+/** Scenarios that are no comparison of clients on the benchmark's server. */
+const OTHERS = { connections: idleConnections, turn: idleTurn };
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    rounds: { type: 'string', default: '3' },
+    milliseconds: { type: 'string', default: '1000' },
+    only: { type: 'string' },
+  },
+});
+const rounds = wholeNumber('rounds', values.rounds);
+const milliseconds = wholeNumber('milliseconds', values.milliseconds);
+const only = values.only?.split(',');
+const names = positionals.length > 0 ? positionals : [...ALL, ...Object.keys(OTHERS)];
+for (const name of names) {
+  if (!(name in SCENARIOS) && !(name in OTHERS)) {
+    const known = [...Object.keys(SCENARIOS), ...Object.keys(OTHERS)].join(', ');
+    fail(`there is no benchmark ${JSON.stringify(name)}; there are ${known}`);
+  }
+}
+if (availableParallelism() < 2) fail('two processors are needed: the server spins on one of them');
+
+const programs = prepare();
+const machine = {
+  processor: `${cpus().length} × ${cpus()[0]?.model.trim()}`,
+  memory: `${Math.round(totalmem() / 2 ** 30)} GiB`,
+  system: `${process.platform} ${spawnSync('uname', ['-r'], { encoding: 'utf8' }).stdout?.trim()}`,
+  versions: versions(programs),
+  settings: `server pinned to processor ${SERVER} and spinning, client pinned to ${CLIENT}, ${rounds} rounds of ${milliseconds} ms in alternating order, medians of rounds`,
+};
+console.log(JSON.stringify(machine, null, 2));
+
+const scratch = mkdtempSync(join(tmpdir(), 's9-bench-'));
+const ca = join(scratch, 'ca.pem');
+const server = spawn(programs.bench, ['serve', '--cpu', String(SERVER), '--ca-out', ca], {
+  stdio: ['pipe', 'pipe', 'inherit'],
+});
+try {
+  const [line] = await once(createInterface(server.stdout), 'line');
+  const urls = JSON.parse(line);
+  for (const name of names) {
+    const results = [];
+    if (name in OTHERS)
+      results.push(...(await OTHERS[name]({ programs, scratch, measure: pinned })));
+    else for (const scenario of SCENARIOS[name]()) results.push(await compare(scenario, urls));
+    save(name, results);
+  }
+} finally {
+  server.stdin.end();
+  rmSync(scratch, { recursive: true });
+}
+drawCharts();
+
+/** Measures every contender in every round, in alternating order. */
+async function compare(scenario, urls) {
+  const contenders = scenario.contenders.filter(({ name }) => !only || only.includes(name));
+  const measured = new Map(contenders.map(({ name }) => [name, []]));
+  for (let round = 0; round < rounds; round++) {
+    for (const contender of round % 2 === 0 ? contenders : contenders.toReversed()) {
+      progress(`${scenario.title}, round ${round + 1}/${rounds}: ${contender.name}`);
+      try {
+        measured.get(contender.name).push(figures(await run(scenario, contender, urls)));
+      } catch (error) {
+        progress('');
+        console.error(`${contender.name}: ${error.message}`);
+      }
+    }
+  }
+  progress('');
+  const clients = Object.fromEntries(
+    [...measured].filter(([, all]) => all.length > 0).map(([name, all]) => [name, medians(all)]),
+  );
+  const { title, unit, reference } = scenario;
+  const result = { title, unit, reference, clients };
+  printScenario(result);
+  return result;
+}
+
+/** One measurement of one contender. */
+function run({ path, task, bothProcessors }, contender, urls) {
+  const [scheme, rest] = [path.slice(0, path.indexOf('/')), path.slice(path.indexOf('/'))];
+  const url = urls[scheme] + rest;
+  const secure = scheme === 'wss';
+  const processors = bothProcessors ? `${SERVER},${CLIENT}` : String(CLIENT);
+  if (contender.floor) {
+    const options = [
+      '--size',
+      task.size,
+      '--wait',
+      contender.floor,
+      '--milliseconds',
+      milliseconds,
+    ];
+    const words = ['floor', url, ...options, ...(secure ? ['--ca', ca] : [])].map(String);
+    return pinned(processors, [programs.bench, ...words]);
+  }
+  const { module, way, runtime } = contender;
+  const whole = { ...task, module, way, url, milliseconds, warmUp: WARM_UP, ...(secure && { ca }) };
+  const extra =
+    runtime === 'deno' ? ['run', '--allow-all', '--no-config', '--no-lock', '--quiet'] : [];
+  const words = [...extra, join(here, 'measured.mjs'), JSON.stringify(whole)];
+  return pinned(processors, [programs[runtime], ...words], secure ? { DENO_CERT: ca } : {});
+}
+
+/** Runs a command on these processors; what it prints is JSON. */
+async function pinned(processors, command, environment = {}) {
+  const child = spawn(programs.bench, ['pin', processors, ...command], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...environment },
+    timeout: STUCK,
+  });
+  let output = '';
+  let complaints = '';
+  child.stdout.setEncoding('utf8').on('data', text => {
+    output += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', text => {
+    complaints += text;
+  });
+  const [code, signal] = await once(child, 'close');
+  if (code !== 0) throw new Error(`ended with ${signal ?? code}\n${complaints.slice(0, 2000)}`);
+  return JSON.parse(output);
+}
+
+/** What is kept of a measurement. */
+function figures({ times, cpu, messages, ...others }) {
+  const kept = times ? { ...distribution(times), ...others } : others;
+  if (cpu !== undefined) kept.cpuPerMessage = cpu / messages;
+  return kept;
+}
+
+function save(name, results) {
+  mkdirSync(join(here, 'results'), { recursive: true });
+  const path = join(here, 'results', `${name}.json`);
+  writeFileSync(path, `${JSON.stringify({ machine, results }, null, 2)}\n`);
+  const { results: written } = JSON.parse(readFileSync(path));
+  console.log(`bench/results/${name}.json: ${written.length} tables`);
+}
+
+/** Shows what is going on: one line that is written over on a terminal. */
+function progress(what) {
+  if (process.stderr.isTTY) process.stderr.write(`\r\u001b[2K${what}`);
+}
+
+function wholeNumber(name, text) {
+  if (!/^[1-9]\d*$/.test(text)) fail(`--${name} ${text}: a whole number, 1 or more, is needed`);
+  return Number(text);
+}
+
+function fail(message) {
+  console.error(message);
+  process.exit(1);
+}

@@ -1,0 +1,218 @@
+// Runs in a process of its own, in the runtime that is measured: one client, one thing measured.
+// The task comes as JSON in the first argument; the result goes to standard output as JSON.
+
+import { readFileSync } from 'node:fs';
+
+import { median } from './statistics.mjs';
+
+const task = JSON.parse(process.argv[2]);
+const { ways } = await import(`./clients/${task.module}.mjs`);
+const options = task.ca ? { tls: { ca: readFileSync(task.ca, 'utf8') } } : {};
+if (task.cpuAffinity !== undefined && task.module === 's9') options.cpuAffinity = task.cpuAffinity;
+const open = (url, face) => ways[task.way](url, options, face);
+const now = () => performance.now();
+
+/** Processor time so far, in microseconds. */
+function processorTime() {
+  const { user, system } = process.cpuUsage();
+  return user + system;
+}
+
+const MEASUREMENTS = {
+  /** Round trips, one at a time, in microseconds. */
+  async rtt({ url, size, warmUp, milliseconds }) {
+    const payload = 'x'.repeat(size);
+    const times = new Float64Array(2_000_000);
+    let count = 0;
+    let end;
+    let sentAt = 0;
+    let warmUntil = 0;
+    let until = 0;
+    let cpu = 0;
+    await open(url, {
+      onOpen(opened) {
+        end = opened;
+        warmUntil = now() + warmUp;
+        sentAt = now();
+        end.send(payload);
+      },
+      onMessage(data) {
+        const at = now();
+        if (data.length !== size) throw new Error(`${data.length} characters came back`);
+        if (until > 0) times[count++] = (at - sentAt) * 1000;
+        else if (at > warmUntil) {
+          until = at + milliseconds;
+          cpu = processorTime();
+        }
+        if (until > 0 && (at >= until || count === times.length)) {
+          cpu = processorTime() - cpu;
+          end.close();
+          return;
+        }
+        sentAt = now();
+        end.send(payload);
+      },
+    });
+    return { times: Array.from(times.subarray(0, count), rounded), cpu, messages: count };
+  },
+
+  /** Messages a second, as fast as they come. */
+  async receive({ url, size, kind, warmUp, milliseconds }) {
+    const length = kind === 'binary' ? data => data.byteLength : data => data.length;
+    // The clock is read once in a while: it costs as much as a small message does.
+    const step = Math.max(1, Math.min(256, (1 << 18) / size));
+    let expected = 0;
+    let messages = 0;
+    let checkAt = step;
+    let start = 0;
+    let cpu;
+    let end;
+    let result;
+    await open(url, {
+      onOpen(opened) {
+        end = opened;
+        start = now();
+      },
+      onMessage(data) {
+        if (expected === 0) expected = length(data);
+        if (length(data) !== expected) throw new Error(`a message of ${length(data)} came`);
+        if (++messages < checkAt || result) return;
+        checkAt = messages + step;
+        const elapsed = now() - start;
+        if (cpu === undefined) {
+          if (elapsed < warmUp) return;
+          messages = 0;
+          checkAt = step;
+          cpu = processorTime();
+          start = now();
+        } else if (elapsed >= milliseconds) {
+          cpu = processorTime() - cpu;
+          result = {
+            perSecond: messages / (elapsed / 1000),
+            megabytesPerSecond: (messages * size) / elapsed / 1000,
+            cpuPerMessage: cpu / messages,
+          };
+          end.terminate();
+        }
+      },
+    });
+    return result;
+  },
+
+  /** Messages a second, from the first send of a batch until the server has counted the last. */
+  async send({ url, size, batch, corked, warmUp, milliseconds }) {
+    const payload = 'x'.repeat(size);
+    const times = [];
+    let start = 0;
+    let warmUntil = 0;
+    let cpu = 0;
+    let end;
+    const sendAll = () => {
+      for (let sent = 0; sent < batch; sent++) end.send(payload);
+    };
+    const sendBatch = () => {
+      start = now();
+      if (corked) end.cork(sendAll);
+      else sendAll();
+    };
+    await open(`${url}&count=${batch}`, {
+      onOpen(opened) {
+        end = opened;
+        warmUntil = now() + warmUp;
+        sendBatch();
+      },
+      onMessage() {
+        const at = now();
+        if (at < warmUntil) cpu = processorTime();
+        else times.push(at - start);
+        if (at < warmUntil + milliseconds) sendBatch();
+        else {
+          cpu = processorTime() - cpu;
+          end.terminate();
+        }
+      },
+    });
+    return {
+      perSecond: batch / (median(times) / 1000),
+      cpuPerMessage: cpu / (batch * times.length),
+    };
+  },
+
+  /** Delay of pongs, seen by the server, while JavaScript is busy for 50 ms at a time. */
+  async busy({ url, milliseconds }) {
+    let end;
+    let delays;
+    let timer;
+    await open(`${url}&milliseconds=${milliseconds}`, {
+      onOpen(opened) {
+        end = opened;
+        timer = setInterval(() => {
+          const until = now() + 50;
+          while (now() < until);
+        }, 55);
+      },
+      onMessage(text) {
+        clearInterval(timer);
+        delays = JSON.parse(text);
+        end.terminate();
+      },
+    });
+    return { times: delays };
+  },
+
+  /** Delay from the server's send to the parsed message, in microseconds. */
+  async feed({ url, milliseconds, seed }) {
+    const times = [];
+    let end;
+    let best = Number.POSITIVE_INFINITY;
+    let offset = 0;
+    let askedAt = 0;
+    let asked = 0;
+    let started = false;
+    let cpu = 0;
+    const ask = () => {
+      asked++;
+      askedAt = now();
+      end.send('clock');
+    };
+    await open(`${url}&milliseconds=${milliseconds}&seed=${seed}`, {
+      onOpen(opened) {
+        end = opened;
+        ask();
+      },
+      onMessage(text) {
+        const at = now();
+        if (started) {
+          if (text === 'end') {
+            cpu = processorTime() - cpu;
+            end.terminate();
+            return;
+          }
+          const update = JSON.parse(text);
+          times.push((at - offset) * 1000 - Number(update.t) / 1000);
+          return;
+        }
+        // The quickest answer tells best how the two clocks stand to each other.
+        if (at - askedAt < best) {
+          best = at - askedAt;
+          offset = (at + askedAt) / 2 - Number(text) / 1e6;
+        }
+        if (asked < 3000) ask();
+        else {
+          started = true;
+          cpu = processorTime();
+          end.send('go');
+        }
+      },
+    });
+    return { times: times.map(rounded), cpu, messages: times.length };
+  },
+};
+
+function rounded(microseconds) {
+  return Math.round(microseconds * 100) / 100;
+}
+
+const result = await MEASUREMENTS[task.measure](task);
+result.rss = process.memoryUsage().rss;
+process.stdout.write(JSON.stringify(result), () => process.exit());

@@ -1,0 +1,116 @@
+// What is measured, with whom.
+
+/** A client to measure: the module that opens it, its name there, and the program that runs it. */
+const s9 = way => ({ name: `s9 ${way}`, module: 's9', way: `s9 ${way}`, runtime: 'node' });
+const ws = { name: 'ws', module: 'ws', way: 'ws', runtime: 'node' };
+const undici = { name: 'undici', module: 'web', way: 'undici', runtime: 'node' };
+const bun = { name: 'Bun', module: 'web', way: 'Bun', runtime: 'bun' };
+const deno = { name: 'Deno', module: 'web', way: 'Deno', runtime: 'deno' };
+const floor = wait => ({
+  name: `floor, ${wait === 'spin' ? 'spinning' : 'blocking'}`,
+  floor: wait,
+});
+
+const PEERS = [ws, undici, bun, deno];
+/** Ways that leave the second processor to the server, which spins. */
+const ONE_THREAD = ['runSync', 'run', 'run, waiting', 'blocking runSync'].map(s9);
+/** Ways with a Rust thread that sleeps: it and JavaScript take turns on one processor. */
+const SLEEPING_THREAD = ['thread', 'blocking run', 'async'].map(s9);
+const SPINNING_THREAD = ['thread, spinning', 'async, spinning'].map(s9);
+
+const SCHEMES = ['ws', 'wss'];
+const size = bytes => (bytes < 1024 ? `${bytes} B` : `${bytes / 1024} KiB`);
+
+function* rtt(schemes = SCHEMES) {
+  for (const scheme of schemes) {
+    for (const bytes of [64, 1024, 16 << 10, 64 << 10]) {
+      yield {
+        title: `round trip, ${size(bytes)} text, ${scheme}://`,
+        unit: 'µs',
+        reference: ['ws', 'floor, spinning', 'floor, blocking'],
+        path: `${scheme}/echo?wait=spin`,
+        task: { measure: 'rtt', size: bytes },
+        contenders: [floor('spin'), floor('block'), ...ONE_THREAD, ...SLEEPING_THREAD, ...PEERS],
+      };
+    }
+  }
+  if (!schemes.includes('ws')) return;
+  // A spinning thread needs a processor of its own. With two, JavaScript and a server that sleeps
+  // share the other; the peers are measured under the same conditions.
+  yield {
+    title: 'round trip, 64 B text, ws://, client on both processors, server sleeping',
+    unit: 'µs',
+    reference: ['ws'],
+    path: 'ws/echo?wait=block',
+    bothProcessors: true,
+    task: { measure: 'rtt', size: 64, cpuAffinity: 1 },
+    contenders: [...SPINNING_THREAD, ...SLEEPING_THREAD, ws, bun],
+  };
+}
+
+function* receive(schemes = SCHEMES) {
+  for (const scheme of schemes) {
+    for (const kind of ['text', 'utf8', 'binary']) {
+      for (const bytes of [64, 1024, 16 << 10]) {
+        const what = { text: 'ASCII text', utf8: 'text with €', binary: 'binary' }[kind];
+        yield {
+          title: `receive, ${size(bytes)} ${what}, ${scheme}://`,
+          reference: ['ws', 'Bun'],
+          path: `${scheme}/flood?wait=spin&size=${bytes}&kind=${kind}`,
+          task: { measure: 'receive', size: bytes, kind },
+          contenders: [...ONE_THREAD, ...SLEEPING_THREAD, ...PEERS],
+        };
+      }
+    }
+  }
+}
+
+function* send() {
+  for (const corked of [false, true]) {
+    yield {
+      title: `send, 64 B text${corked ? ', corked' : ', one by one'}, ws://`,
+      reference: ['ws', 'Bun'],
+      path: 'ws/sink?wait=spin',
+      task: { measure: 'send', size: 64, batch: 1000, corked },
+      contenders: [...ONE_THREAD, ...SLEEPING_THREAD, ws, undici, bun, deno],
+    };
+  }
+}
+
+function* busy() {
+  yield {
+    title: 'delay of pongs while JavaScript is busy for 50 ms at a time, ws://',
+    unit: 'µs',
+    reference: ['ws'],
+    path: 'ws/pings?wait=spin&every=1000',
+    task: { measure: 'busy' },
+    contenders: [...SLEEPING_THREAD, ...PEERS],
+  };
+}
+
+function* feed() {
+  yield {
+    title: 'market data in bursts: from the send to the parsed message, ws://',
+    unit: 'µs',
+    reference: ['ws'],
+    path: 'ws/feed?wait=spin',
+    task: { measure: 'feed', seed: 1 },
+    contenders: [...ONE_THREAD, ...SLEEPING_THREAD, ...PEERS],
+  };
+}
+
+/** The scenarios by the name that the command line gives them. */
+export const SCENARIOS = {
+  rtt,
+  receive,
+  send,
+  busy,
+  feed,
+  *tls() {
+    yield* rtt(['wss']);
+    yield* receive(['wss']);
+  },
+};
+
+/** What `npm run bench` measures without a name. */
+export const ALL = ['rtt', 'receive', 'send', 'busy', 'feed'];
