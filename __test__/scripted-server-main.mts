@@ -9,6 +9,7 @@ import { TLSSocket } from 'node:tls';
 import { makeCertificate } from './certificate.mjs';
 import { FrameReader, type ReceivedFrame } from './frames.mjs';
 import type { Report, Step } from './script.mjs';
+import { teller } from './server-process.mjs';
 
 /** What the test tells: a script for the connection with this path, or to go on with it. */
 export type Command = { id: number; steps: readonly Step[] } | { id: number; goOn: true };
@@ -23,9 +24,7 @@ const scripts = new Map<number, readonly Step[]>();
 const actors = new Map<number, Actor>();
 const certificate = makeCertificate('scripted server');
 
-function tell<Kind extends keyof Answers>(kind: Kind, answer: Answers[Kind]): void {
-  process.send?.({ kind, ...answer });
-}
+const tell = teller<Answers>();
 
 /** A connection and its part of the play. */
 class Actor {
@@ -147,6 +146,5 @@ process.on('message', (command: Command) => {
   scripts.set(command.id, command.steps);
   return tell('ready', { id: command.id });
 });
-process.on('disconnect', () => process.exit());
 const ports = { plain: await listen(false), tls: await listen(true) };
 tell('listening', { ports, ca: certificate.cert });

@@ -20,6 +20,8 @@ export interface Speaker {
   pong(data: Uint8Array): void;
   close(code?: number, reason?: string): void;
   forceQuit(): void;
+  /** Undefined where a channel is spoken to, which tells none. */
+  readonly bufferedAmount: number | undefined;
 }
 
 export type CallbackClient = S9NonBlockingWebSocketClient | S9BlockingWebSocketClient;
@@ -108,6 +110,9 @@ function speakerOf(client: CallbackClient): Speaker {
     pong: data => client.sendPong(data),
     close: (code, reason) => client.close(code, reason),
     forceQuit: () => client.forceQuit(),
+    get bufferedAmount() {
+      return client.bufferedAmount;
+    },
   };
 }
 
@@ -141,6 +146,7 @@ const channelWay: Way = {
       pong: data => controlTx.send(ControlMessage.sendPong(data)),
       close: (code, reason) => controlTx.send(ControlMessage.close(code, reason)),
       forceQuit: () => controlTx.send(ControlMessage.forceQuit()),
+      bufferedAmount: undefined,
     };
     for await (const event of client.eventRx) react(event, speaker);
     await thread.join();
