@@ -2,6 +2,7 @@
 
 import test from 'ava';
 import {
+  AsyncNonBlockingOptions,
   type NonBlockingOptionsInit,
   S9AsyncNonBlockingWebSocketClient,
   S9BlockingWebSocketClient,
@@ -185,3 +186,23 @@ for (const [name, connect] of Object.entries(CONNECTS)) {
     });
   }
 }
+
+test('headers_given_to_connect_take_the_place_of_those_of_the_options', async t => {
+  const { url } = place(false);
+  const options = new AsyncNonBlockingOptions().headers({ Origin: 'http://a', 'X-Kept': 'yes' });
+  const client = await S9AsyncNonBlockingWebSocketClient.connectWithHeaders(
+    url,
+    { Origin: 'http://b' },
+    options,
+  );
+  const thread = client.run();
+  client.controlTx.send({ type: 'sendText', text: 'upgrade' });
+  for await (const event of client.eventRx) {
+    if (event.type !== 'textMessage') continue;
+    const { headers } = JSON.parse(event.data) as Upgrade;
+    t.is(headers.origin, 'http://b');
+    t.is(headers['x-kept'], 'yes');
+    client.controlTx.send({ type: 'close' });
+  }
+  await thread.join();
+});
