@@ -32,12 +32,12 @@ export class Delivery<C> {
   }
 
   poll(): void {
-    if (this.#handler.onPoll === undefined || !this.#isOpen) return;
+    if (this.#handler.onPoll === undefined || !this.#isRunning) return;
     this.#guarded(() => this.#handler.onPoll?.(this.#client));
   }
 
   idle(): void {
-    if (this.#handler.onIdle === undefined || !this.#isOpen) return;
+    if (this.#handler.onIdle === undefined || !this.#isRunning) return;
     this.#guarded(() => this.#handler.onIdle?.(this.#client));
   }
 
@@ -75,8 +75,9 @@ export class Delivery<C> {
     else resolve();
   }
 
-  get #isOpen(): boolean {
-    return !this.#core.skipping && !this.#core.ended;
+  /** Between `activated`, before which nothing comes, and whatever cuts the delivery short. */
+  get #isRunning(): boolean {
+    return this.#core.activated && !this.#core.skipping && !this.#core.ended;
   }
 
   #guarded(work: () => void): void {
@@ -123,6 +124,7 @@ export class Delivery<C> {
           handler.onPong?.(client, batch.view(start, end));
           break;
         case Kind.Activated:
+          core.activated = true;
           handler.onActivated?.(client);
           break;
         case Kind.ConnectionClosed: {
