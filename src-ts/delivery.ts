@@ -55,6 +55,8 @@ export class Delivery<C> {
     if (this.#core.ended) return;
     this.#core.ended = true;
     this.#core.backlog = 0;
+    // A thread lets go of the socket only after its last event: nobody is to see it half gone.
+    this.#core.native.dispose();
     this.#guarded(() => this.#handler.onQuit?.(this.#client));
   }
 
