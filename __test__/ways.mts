@@ -27,7 +27,8 @@ export interface Speaker {
 export type CallbackClient = S9NonBlockingWebSocketClient | S9BlockingWebSocketClient;
 export type Handler = S9WebSocketClientHandler<CallbackClient>;
 export type React = (event: WebSocketEvent, speaker: Speaker) => void;
-export type Options = NonBlockingOptionsInit & Pick<BlockingOptionsInit, 'writeTimeout'>;
+export type Options = NonBlockingOptionsInit &
+  Pick<BlockingOptionsInit, 'readTimeout' | 'writeTimeout'>;
 
 /** A way to run a client; `run` fails as connecting or running does. */
 export interface Way {
