@@ -3,7 +3,7 @@
 
 import { types } from 'node:util';
 
-import { invalid } from './errors';
+import { invalid, refused } from './errors';
 
 /** Bytes to send, by whatever view they come. */
 export type Bytes = ArrayBufferView | ArrayBufferLike;
@@ -19,7 +19,7 @@ export function bytes(name: string, value: unknown): Uint8Array {
     }
     if (types.isAnyArrayBuffer(value)) return new Uint8Array(value);
   } catch {
-    throw invalid(name, 'a detached buffer', BYTES);
+    throw refused(name, 'a detached buffer', BYTES);
   }
   throw invalid(name, value, BYTES);
 }
