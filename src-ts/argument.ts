@@ -12,7 +12,8 @@ const BYTES = 'a Uint8Array, another view of bytes, or an ArrayBuffer';
 
 /** The bytes of a view or buffer, not copied. */
 export function bytes(name: string, value: unknown): Uint8Array {
-  if (value instanceof Uint8Array) return value;
+  // An empty one may be a view of a detached buffer, of which no other can be made.
+  if (value instanceof Uint8Array && value.byteLength > 0) return value;
   try {
     if (ArrayBuffer.isView(value)) {
       return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
