@@ -3,7 +3,7 @@
 
 import { types } from 'node:util';
 
-import { invalid } from './errors';
+import { invalid, refused } from './errors';
 
 /** Bytes to send, by whatever view they come. */
 export type Bytes = ArrayBufferView | ArrayBufferLike;
@@ -12,14 +12,15 @@ const BYTES = 'a Uint8Array, another view of bytes, or an ArrayBuffer';
 
 /** The bytes of a view or buffer, not copied. */
 export function bytes(name: string, value: unknown): Uint8Array {
-  if (value instanceof Uint8Array) return value;
+  // An empty one may be a view of a detached buffer, of which no other can be made.
+  if (value instanceof Uint8Array && value.byteLength > 0) return value;
   try {
     if (ArrayBuffer.isView(value)) {
       return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
     }
     if (types.isAnyArrayBuffer(value)) return new Uint8Array(value);
   } catch {
-    throw invalid(name, 'a detached buffer', BYTES);
+    throw refused(name, 'a detached buffer', BYTES);
   }
   throw invalid(name, value, BYTES);
 }

@@ -56,7 +56,7 @@ export class S9AsyncNonBlockingWebSocketClient {
     return new S9AsyncNonBlockingWebSocketClient(connectSync('async', url, options));
   }
 
-  /** As `connect`, with header fields added to the upgrade request. */
+  /** As `connect`, with header fields that take the place of the options' of the same names. */
   static async connectWithHeaders(
     url: string | URL,
     headers: RequestHeaders,
@@ -65,7 +65,7 @@ export class S9AsyncNonBlockingWebSocketClient {
     return new S9AsyncNonBlockingWebSocketClient(await connect('async', url, options, headers));
   }
 
-  /** As `connectSync`, with header fields added to the upgrade request. */
+  /** As `connectSync`, with header fields as `connectWithHeaders` takes them. */
   static connectWithHeadersSync(
     url: string | URL,
     headers: RequestHeaders,

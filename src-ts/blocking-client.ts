@@ -33,7 +33,7 @@ export class S9BlockingWebSocketClient extends CallbackClient {
     return new S9BlockingWebSocketClient(connectSync('blocking', url, options));
   }
 
-  /** As `connect`, with header fields added to the upgrade request. */
+  /** As `connect`, with header fields that take the place of the options' of the same names. */
   static async connectWithHeaders(
     url: string | URL,
     headers: RequestHeaders,
@@ -42,7 +42,7 @@ export class S9BlockingWebSocketClient extends CallbackClient {
     return new S9BlockingWebSocketClient(await connect('blocking', url, options, headers));
   }
 
-  /** As `connectSync`, with header fields added to the upgrade request. */
+  /** As `connectSync`, with header fields as `connectWithHeaders` takes them. */
   static connectWithHeadersSync(
     url: string | URL,
     headers: RequestHeaders,

@@ -45,12 +45,14 @@ export abstract class CallbackClient {
   poll(handler: S9WebSocketClientHandler<this>): boolean;
   poll(handler: S9WebSocketClientHandler<this, Buffer>): boolean;
   poll(handler: AnyHandler<this>): boolean {
-    if (this.#polled?.handler !== handler) {
+    let polled = this.#polled;
+    if (!polled || polled.handler !== handler) {
       checkHandler(handler);
       const delivery = new Delivery<CallbackClient>(this.#core, this, handler);
-      this.#polled = { handler, delivery };
+      polled = { handler, delivery };
+      this.#polled = polled;
     }
-    return pollOnce(this.#core, this.#polled.delivery);
+    return pollOnce(this.#core, polled.delivery);
   }
 
   /** @internal */

@@ -13,6 +13,8 @@ export class ClientCore {
   backlog = 0;
   /** Nothing but `quit` is delivered any more: `forceQuit()`, disposal, or a handler threw. */
   skipping = false;
+  /** `activated` has been delivered. */
+  activated = false;
   /** `quit` has been delivered. */
   ended = false;
   disposed = false;

@@ -4,7 +4,7 @@ import { rootCertificates } from 'node:tls';
 
 import { ClientCore } from './client-core';
 import { converting, fromNative, invalid } from './errors';
-import { headerPairs } from './headers';
+import { headerPairs, headerRecord } from './headers';
 import { addon, type ClientKind, type NativeConnecting } from './native';
 import { parseOptions } from './options';
 
@@ -55,7 +55,8 @@ function start(
   const address = url instanceof URL ? url.href : url;
   if (typeof address !== 'string') throw invalid('url', url, 'a string or a URL');
   const { headers: fromOptions, native, signal } = parseOptions(options);
-  const pairs = [...fromOptions, ...headerPairs(headers)];
+  native.headers = headerRecord(fromOptions);
+  const pairs = headerPairs(headers);
   signal?.throwIfAborted();
   return {
     connecting: converting(() =>

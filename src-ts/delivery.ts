@@ -32,12 +32,12 @@ export class Delivery<C> {
   }
 
   poll(): void {
-    if (this.#handler.onPoll === undefined || !this.#isOpen) return;
+    if (this.#handler.onPoll === undefined || !this.#isRunning) return;
     this.#guarded(() => this.#handler.onPoll?.(this.#client));
   }
 
   idle(): void {
-    if (this.#handler.onIdle === undefined || !this.#isOpen) return;
+    if (this.#handler.onIdle === undefined || !this.#isRunning) return;
     this.#guarded(() => this.#handler.onIdle?.(this.#client));
   }
 
@@ -55,6 +55,8 @@ export class Delivery<C> {
     if (this.#core.ended) return;
     this.#core.ended = true;
     this.#core.backlog = 0;
+    // A thread lets go of the socket only after its last event: nobody is to see it half gone.
+    this.#core.native.dispose();
     this.#guarded(() => this.#handler.onQuit?.(this.#client));
   }
 
@@ -75,8 +77,9 @@ export class Delivery<C> {
     else resolve();
   }
 
-  get #isOpen(): boolean {
-    return !this.#core.skipping && !this.#core.ended;
+  /** Between `activated`, before which nothing comes, and whatever cuts the delivery short. */
+  get #isRunning(): boolean {
+    return this.#core.activated && !this.#core.skipping && !this.#core.ended;
   }
 
   #guarded(work: () => void): void {
@@ -123,6 +126,7 @@ export class Delivery<C> {
           handler.onPong?.(client, batch.view(start, end));
           break;
         case Kind.Activated:
+          core.activated = true;
           handler.onActivated?.(client);
           break;
         case Kind.ConnectionClosed: {

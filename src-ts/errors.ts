@@ -84,9 +84,19 @@ export function converting<T>(call: () => T): T {
 
 /** An error that names the argument, the value given and what is allowed. */
 export function invalid(name: string, value: unknown, allowed: string): S9WebSocketError {
+  return refused(name, shown(value), allowed);
+}
+
+/** As `invalid`, for a value of which only the type may be told: it may be a secret. */
+export function invalidType(name: string, value: unknown, allowed: string): S9WebSocketError {
+  return refused(name, value === null ? 'null' : `a value of type ${typeof value}`, allowed);
+}
+
+/** As `invalid`, for a value in words. */
+export function refused(name: string, words: string, allowed: string): S9WebSocketError {
   return new S9WebSocketError(
     'ERR_S9_INVALID_CONFIGURATION',
-    `invalid ${name}: ${shown(value)} (allowed: ${allowed})`,
+    `invalid ${name}: ${words} (allowed: ${allowed})`,
   );
 }
 

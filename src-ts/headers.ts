@@ -1,6 +1,6 @@
 // Header fields: as users give them, as pairs (the native side's form), and as records.
 
-import { invalid } from './errors';
+import { invalid, invalidType } from './errors';
 
 /** Header fields to send: a record, or pairs such as those of a `Map` or of `Headers`. */
 export type RequestHeaders =
@@ -23,7 +23,7 @@ export function headerPairs(headers: unknown): Array<[string, string]> {
     for (const value of Array.isArray(values) ? values : [values]) {
       if (typeof name !== 'string') throw invalid('headers', name, ALLOWED);
       // A value may be a credential: only its type is told.
-      if (typeof value !== 'string') throw invalid(`headers.${name}`, `a ${typeof value}`, ALLOWED);
+      if (typeof value !== 'string') throw invalidType(`headers.${name}`, value, ALLOWED);
       pairs.push([name, value]);
     }
   }

@@ -40,7 +40,7 @@ export class S9NonBlockingWebSocketClient extends CallbackClient {
     return new S9NonBlockingWebSocketClient(connectSync('nonBlocking', url, options));
   }
 
-  /** As `connect`, with header fields added to the upgrade request. */
+  /** As `connect`, with header fields that take the place of the options' of the same names. */
   static async connectWithHeaders(
     url: string | URL,
     headers: RequestHeaders,
@@ -49,7 +49,7 @@ export class S9NonBlockingWebSocketClient extends CallbackClient {
     return new S9NonBlockingWebSocketClient(await connect('nonBlocking', url, options, headers));
   }
 
-  /** As `connectSync`, with header fields added to the upgrade request. */
+  /** As `connectSync`, with header fields as `connectWithHeaders` takes them. */
   static connectWithHeadersSync(
     url: string | URL,
     headers: RequestHeaders,

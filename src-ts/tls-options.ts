@@ -1,7 +1,7 @@
 // The TLS options, named as in node:tls, and their form for the native side.
 
 import { bytes } from './argument';
-import { invalid } from './errors';
+import { invalid, invalidType } from './errors';
 
 /** Certificates or a key: PEM as text, PEM or DER as bytes. */
 export type TlsMaterial = string | Uint8Array;
@@ -53,5 +53,5 @@ function material(name: string, value: unknown): Uint8Array {
   if (typeof value === 'string') return Buffer.from(value);
   if (typeof value === 'object' && value !== null) return bytes(name, value);
   // Neither the text nor the bytes of a key are ever part of an error.
-  throw invalid(name, `a ${typeof value}`, 'PEM as a string, or bytes');
+  throw invalidType(name, value, 'PEM as a string, or bytes');
 }

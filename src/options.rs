@@ -163,7 +163,9 @@ impl<'env> Value<'env> {
                 self.cast::<String>().map_or("a string".into(), |text| format!("{text:?}"))
             }
             Ok(ValueType::Number) => {
-                self.cast::<f64>().map_or("a number".into(), |number| number.to_string())
+                // In JavaScript's words: Infinity rather than inf.
+                let text = self.value.coerce_to_string().and_then(|text| text.into_utf8());
+                text.and_then(|text| text.into_owned()).unwrap_or_else(|_| "a number".into())
             }
             Ok(ValueType::Boolean) => self.cast::<bool>().map_or("a boolean".into(), |flag| flag.to_string()),
             Ok(ValueType::Null) => "null".into(),

@@ -263,3 +263,22 @@ fn stop_says_1001_and_frees_the_port() {
     assert_eq!(frame.code, CloseCode::Away);
     EchoServer::start(EchoOptions { port: server.port(), ..EchoOptions::default() }).unwrap();
 }
+
+#[test]
+fn stop_tells_everyone_beside_whom_others_have_left() {
+    let server = plain_server();
+    let mut clients: Vec<_> = (0..4).map(|_| connect(&server)).collect();
+    for client in &mut clients {
+        assert_echoes(client, "hello".into());
+    }
+    // Two leave from the middle, and the server has seen it.
+    for mut leaving in clients.drain(1..3) {
+        leaving.close(None).unwrap();
+        while leaving.read().is_ok() {}
+    }
+    server.stop();
+    for client in &mut clients {
+        let Message::Close(Some(frame)) = client.read().unwrap() else { panic!("no Close frame") };
+        assert_eq!(frame.code, CloseCode::Away);
+    }
+}

@@ -1,0 +1,131 @@
+// While a client runs without blocking the thread, everything else in Node goes on living.
+
+import { once } from 'node:events';
+import { createServer, get } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as delay, setImmediate as immediate } from 'node:timers/promises';
+
+import test from 'ava';
+import { S9NonBlockingWebSocketClient } from 's9-websocket';
+import { EchoServer } from 's9-websocket/testing';
+import { WebSocket } from 'ws';
+
+import { CALLBACK_WAYS, type Speaker, WAYS, type Way } from './ways.mjs';
+
+/** What goes on in a program beside a client; each resolves once it is done. */
+const LIVES: Record<string, (url: string) => Promise<unknown>> = {
+  async promises() {
+    for (let count = 0; count < 10_000; count++) await undefined;
+  },
+  async immediates() {
+    for (let count = 0; count < 100; count++) await immediate();
+  },
+  async timeouts() {
+    for (let count = 0; count < 20; count++) await delay(1);
+  },
+  async an_interval() {
+    let ticks = 0;
+    await new Promise<void>(resolve => {
+      const timer = setInterval(() => {
+        if (++ticks < 10) return;
+        clearInterval(timer);
+        resolve();
+      }, 2);
+    });
+  },
+  /** Server and client both live in this event loop. */
+  async http() {
+    const server = createServer((_, response) => response.end('served'));
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const { port } = server.address() as AddressInfo;
+    for (let count = 0; count < 5; count++) {
+      const [response] = await once(get({ port, agent: false }), 'response');
+      let body = '';
+      for await (const chunk of response) body += chunk;
+      if (body !== 'served') throw new Error(`a body of ${JSON.stringify(body)}`);
+    }
+    server.close();
+  },
+  async another_client_of_ours(url) {
+    const client = await S9NonBlockingWebSocketClient.connect(url);
+    let echoes = 0;
+    await client.run({
+      onActivated: () => client.sendTextMessage('go'),
+      onTextMessage: (_: unknown, text: string) => {
+        if (++echoes < 100) client.sendTextMessage(text);
+        else client.close();
+      },
+    });
+  },
+  async a_client_of_ws(url) {
+    const socket = new WebSocket(url);
+    await once(socket, 'open');
+    for (let count = 0; count < 100; count++) {
+      socket.send('go');
+      await once(socket, 'message');
+    }
+    socket.close();
+    await once(socket, 'close');
+  },
+};
+
+const LIVELY: Record<string, Way> = { ...WAYS };
+for (const [name, { blocksThread }] of Object.entries(CALLBACK_WAYS)) {
+  if (blocksThread) delete LIVELY[name];
+}
+
+for (const [name, way] of Object.entries(LIVELY)) {
+  for (const busy of [false, true]) {
+    test.serial(`${name}_lets_the_rest_live_while_${busy ? 'busy' : 'idle'}`, async t => {
+      const server = await EchoServer.start();
+      let messages = 0;
+      let closing = false;
+      let over = false;
+      let activated: (speaker: Speaker) => void;
+      const speaking = new Promise<Speaker>(resolve => {
+        activated = resolve;
+      });
+      const running = way.run(server.url, {}, (event, speaker) => {
+        if (event.type === 'activated') activated(speaker);
+        if (event.type === 'textMessage') messages++;
+        if (event.type === 'quit') over = true;
+        else if (busy && !closing) speaker.text('again');
+      });
+      const speaker = await Promise.race([speaking, running]);
+      for (const [what, live] of Object.entries(LIVES)) {
+        const before = messages;
+        await live(server.url);
+        t.false(over, `the client ended during ${what}`);
+        // Both go on: nobody has the event loop for himself.
+        while (busy && messages === before) await immediate();
+      }
+      await Promise.all(Object.values(LIVES).map(live => live(server.url)));
+      t.is(messages > 0, busy);
+      closing = true;
+      speaker?.close();
+      await running;
+      await server.close();
+    });
+  }
+}
+
+test('clients_run_beside_one_another', async t => {
+  const server = await EchoServer.start();
+  const counts = await Promise.all(
+    Object.values(LIVELY).map(async way => {
+      let echoes = 0;
+      await way.run(server.url, {}, (event, speaker) => {
+        if (event.type === 'activated') speaker.text('go');
+        if (event.type !== 'textMessage') return;
+        if (++echoes < 200) speaker.text(event.data);
+        else speaker.close();
+      });
+      return echoes;
+    }),
+  );
+  await server.close();
+  t.deepEqual(
+    counts,
+    counts.map(() => 200),
+  );
+});
