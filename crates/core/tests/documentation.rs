@@ -1,4 +1,5 @@
-//! Every public item shows how it is used: an example in its documentation, compiled as a doctest.
+//! What the documentation promises: an example of every public item, compiled as a doctest, and the
+//! defaults that the reference page states.
 #![allow(clippy::unwrap_used)]
 
 use std::{fs, path::Path};
@@ -59,4 +60,39 @@ fn every_public_item_has_an_example() {
         })
         .collect();
     assert!(without.is_empty(), "no compiled example in the documentation of {without:?}");
+}
+
+/// The value of a field, as the options' `Debug` form shows it: milliseconds, bytes or a count.
+fn default_of(field: &str) -> f64 {
+    let shown = format!("{:?}", s9_websocket_core::NonBlockingOptions::new());
+    let (_, rest) =
+        shown.split_once(&format!("{field}: ")).unwrap_or_else(|| panic!("no {field} in {shown}"));
+    let value = rest.split(',').next().unwrap();
+    match value.strip_suffix('s') {
+        Some(seconds) => seconds.parse::<f64>().unwrap() * 1e3,
+        None => value.parse().unwrap(),
+    }
+}
+
+#[test]
+fn the_documented_defaults_are_the_defaults() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference.md");
+    let page = fs::read_to_string(page).unwrap();
+    for (option, field) in [
+        ("connectTimeout", "connect_timeout"),
+        ("closeTimeout", "close_timeout"),
+        ("maxMessageSize", "max_message_size"),
+        ("maxFrameSize", "max_frame_size"),
+        ("maxBufferedAmount", "max_buffered_amount"),
+        ("eventCapacity", "event_capacity"),
+    ] {
+        let row = page.lines().find(|line| line.starts_with(&format!("| `{option}`")));
+        let cell = row.unwrap_or_else(|| panic!("{option} has no row")).split('|').nth(6).unwrap();
+        let number = cell.replace(',', "");
+        let documented = match number.trim().strip_suffix(" MiB") {
+            Some(mebibytes) => mebibytes.parse::<f64>().unwrap() * f64::from(1 << 20),
+            None => number.trim().parse().unwrap(),
+        };
+        assert_eq!(documented, default_of(field), "{option}");
+    }
 }
