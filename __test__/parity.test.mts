@@ -241,6 +241,27 @@ test.serial('without_spin_wait_duration_turns_follow_each_other_at_once', async 
   t.true(spinning > 20 * waiting, `${spinning} against ${waiting} turns`);
 });
 
+test.serial('ten_clients_share_one_event_loop', async t => {
+  await using peer = await Peer.start();
+  const clients = await Promise.all(
+    Array.from({ length: 10 }, () => S9NonBlockingWebSocketClient.connect(peer.url)),
+  );
+  const awaited = new Set(clients);
+  await Promise.all(
+    clients.map(client =>
+      client.run({
+        onActivated: client => client.sendTextMessage('send text'),
+        onTextMessage(client) {
+          awaited.delete(client);
+          // None ends before all have been served.
+          if (awaited.size === 0) for (const each of clients) each.close();
+        },
+      }),
+    ),
+  );
+  t.is(awaited.size, 0);
+});
+
 test.serial('every_control_message_does_what_its_name_says', async t => {
   await using peer = await Peer.start();
   const client = await S9AsyncNonBlockingWebSocketClient.connect(peer.url);
