@@ -1,19 +1,15 @@
 // What docs/parity.md promises of the TypeScript face and no other test shows.
 
-import { execFile } from 'node:child_process';
 import { createServer } from 'node:net';
-import { promisify } from 'node:util';
 
 import test from 'ava';
 import {
   ControlMessage,
-  type LogRecord,
   S9AsyncNonBlockingWebSocketClient,
   S9BlockingWebSocketClient,
   S9NonBlockingWebSocketClient,
   type S9WebSocketClientHandler,
   S9WebSocketError,
-  setLogger,
   type WebSocketEvent,
 } from 's9-websocket';
 
@@ -378,40 +374,4 @@ test.serial('an_error_of_the_system_keeps_its_cause', async t => {
       code: 'ERR_S9_INVALID_CONFIGURATION',
     });
   }
-});
-
-test.serial('set_logger_hands_over_the_records_of_its_level_and_above', async t => {
-  await using peer = await Peer.start();
-  const records = async (level: 'error' | 'debug' | 'trace') => {
-    const found: LogRecord[] = [];
-    setLogger(level, record => found.push(record));
-    const client = await S9NonBlockingWebSocketClient.connect(peer.url);
-    await client.run({
-      onActivated: client => client.sendTextMessage('vanish'),
-    });
-    // Records come by way of the event loop.
-    while (!found.some(record => record.level === 'error')) await new Promise(setImmediate);
-    setLogger('off');
-    return new Set(found.map(record => record.level));
-  };
-  t.deepEqual([...(await records('error'))], ['error']);
-  t.deepEqual([...(await records('debug'))].sort(), ['debug', 'error']);
-  t.deepEqual([...(await records('trace'))].sort(), ['debug', 'error', 'trace']);
-});
-
-test.serial('the_environment_makes_it_log_to_stderr', async t => {
-  await using peer = await Peer.start();
-  const code = `
-    import { S9NonBlockingWebSocketClient as Client } from 's9-websocket';
-    const client = await Client.connect('${peer.url}');
-    await client.run({ onActivated: client => client.close() });
-  `;
-  const run = async (level: string) => {
-    const env = { ...process.env, S9_WEBSOCKET_LOG: level };
-    const cwd = new URL('.', import.meta.url);
-    const args = ['--input-type=module', '--eval', code];
-    return (await promisify(execFile)(process.execPath, args, { cwd, env })).stderr;
-  };
-  t.is(await run('off'), '');
-  t.regex(await run('debug'), /DEBUG.*s9_websocket/);
 });
