@@ -26,6 +26,8 @@ const STEPS = {
   rustfmt: () => run('cargo', ['fmt', '--all', '--check']),
   clippy: () =>
     run('cargo', ['clippy', '--workspace', '--all-targets', '--', '--deny', 'warnings']),
+  rustdoc: () =>
+    run('cargo', ['rustdoc', '--package', 's9-websocket-core', '--', '--deny', 'warnings']),
   types: compileTests,
   cargo: () => run('cargo', ['test', '--workspace']),
   ava: () => compileTests() && node(inNode('ava', 'entrypoints', 'cli.mjs')),

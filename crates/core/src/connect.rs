@@ -48,6 +48,16 @@ pub(crate) fn connect(
     options: &ConnectionOptions,
     canceller: &Canceller,
 ) -> Result<Upgraded> {
+    attempt(url, extra_headers, options, canceller)
+        .inspect_err(|error| tracing::error!(%error, code = error.code().as_str(), "connecting failed"))
+}
+
+fn attempt(
+    url: &str,
+    extra_headers: &[(String, String)],
+    options: &ConnectionOptions,
+    canceller: &Canceller,
+) -> Result<Upgraded> {
     let target = Target::parse(url)?;
     let key = generate_key();
     let request = request(&target, &key, &merged(&options.headers, extra_headers)?, &options.subprotocols)?;

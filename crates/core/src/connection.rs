@@ -346,6 +346,7 @@ impl<S: Read + Write> Connection<S> {
         if buffered.saturating_add(size) > self.limits.max_buffered_amount {
             return Err(Error::WriteBufferFull { size, buffered, limit: self.limits.max_buffered_amount });
         }
+        tracing::trace!(bytes = size, kind = kind_of(&message), "sending");
         if self.socket.get_ref().is_blocked() {
             self.queued += size;
             self.queue.push_back(message);
@@ -566,6 +567,16 @@ pub(crate) fn check_close_frame(frame: &CloseFrame) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+fn kind_of(message: &Message) -> &'static str {
+    match message {
+        Message::Text(_) => "text message",
+        Message::Binary(_) => "binary message",
+        Message::Ping(_) => "ping",
+        Message::Pong(_) => "pong",
+        Message::Close(_) | Message::Frame(_) => "frame",
+    }
 }
 
 /// Refuses a payload that does not fit a control frame (RFC 6455, section 5.5).

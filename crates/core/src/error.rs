@@ -5,6 +5,15 @@ use std::{fmt, io, time::Duration};
 use bytes::Bytes;
 
 /// A result whose error is [`Error`].
+///
+/// ```
+/// use s9_websocket_core::{BlockingOptions, Result};
+///
+/// fn options() -> Result<BlockingOptions> {
+///     BlockingOptions::new().ttl(Some(64))
+/// }
+/// assert!(options().is_ok());
+/// ```
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why an operation or a connection failed.

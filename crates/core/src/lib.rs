@@ -44,4 +44,4 @@ pub use session::Session;
 pub use socket::{S9Socket, TlsFacts};
 pub use tls_options::{TlsOptions, TlsVersion};
 pub use transport::has_system_roots;
-pub use wait::{Interest, Wait, Watcher};
+pub use wait::{Wait, Watcher};

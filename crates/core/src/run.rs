@@ -23,6 +23,20 @@ pub enum Turn {
 }
 
 /// Runs a client until it has quit. Blocks the calling thread.
+///
+/// ```no_run
+/// use s9_websocket_core::{Canceller, NonBlockingOptions, S9WebSocketClientHandler, Session, run};
+///
+/// struct Silent;
+/// impl S9WebSocketClientHandler<Session> for Silent {}
+///
+/// # fn main() -> s9_websocket_core::Result<()> {
+/// let (options, canceller) = (NonBlockingOptions::new(), Canceller::new());
+/// let mut session = Session::connect_non_blocking("wss://feed.example.com", &[], options, &canceller)?;
+/// run(&mut session, &mut Silent);
+/// # Ok(())
+/// # }
+/// ```
 pub fn run<C, H>(client: &mut C, handler: &mut H)
 where
     C: AsMut<Session>,
@@ -43,6 +57,21 @@ where
 ///
 /// Blocks only where the session's socket does. One read a turn means that a message is handed over
 /// before the next system call is made.
+///
+/// ```
+/// use s9_websocket_core::{S9WebSocketClientHandler, Session, Turn, turn};
+///
+/// /// Takes what is there and returns to a loop of its own.
+/// fn drain(session: &mut Session, handler: &mut impl S9WebSocketClientHandler<Session>) -> bool {
+///     loop {
+///         match turn(session, handler) {
+///             Turn::Busy => {}
+///             Turn::Idle | Turn::Waiting | Turn::Full => return true,
+///             Turn::Ended => return false,
+///         }
+///     }
+/// }
+/// ```
 pub fn turn<C, H>(client: &mut C, handler: &mut H) -> Turn
 where
     C: AsMut<Session>,

@@ -193,7 +193,8 @@ impl Session {
         result
     }
 
-    /// Keeps what is sent back until [`uncork`](Self::uncork), where a closure does not fit.
+    /// [`cork`](Self::cork) where a closure does not fit: keeps back what is sent until called with
+    /// `false`.
     pub fn set_corked(&mut self, corked: bool) {
         if corked { self.connection.cork() } else { self.connection.uncork() }
     }

@@ -53,11 +53,11 @@ impl Wait {
 
 /// What of a socket to wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Interest {
+pub(crate) struct Interest {
     /// Bytes to read, or the end of the stream.
-    pub read: bool,
+    pub(crate) read: bool,
     /// Room to write.
-    pub write: bool,
+    pub(crate) write: bool,
 }
 
 impl Interest {

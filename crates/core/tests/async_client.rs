@@ -117,6 +117,23 @@ fn events_carry_the_time_of_their_arrival() {
     server.join();
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn cpu_affinity_pins_the_thread() {
+    let server = serve(false, Peer::read_to_end);
+    let mut client = connect(&server.url, sleepy().cpu_affinity(Some(0)).unwrap());
+    client.run().unwrap();
+    assert!(matches!(next(&client), WebSocketEvent::Activated));
+    let is_pinned = std::fs::read_dir("/proc/self/task").unwrap().flatten().any(|thread| {
+        // Threads of other tests may end meanwhile.
+        let status = std::fs::read_to_string(thread.path().join("status")).unwrap_or_default();
+        status.contains("\nCpus_allowed_list:\t0\n") && status.starts_with("Name:\ts9-websocket\n")
+    });
+    assert!(is_pinned);
+    drop(client);
+    server.join();
+}
+
 #[test]
 fn a_full_event_channel_holds_the_server_up_and_loses_nothing() {
     const COUNT: u32 = 1500;

@@ -210,6 +210,40 @@ fn options_are_on_the_socket() {
     assert!((32 << 10..=64 << 10).contains(&socket.send_buffer_size().unwrap()));
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn options_that_only_linux_has_are_on_the_socket() {
+    let (listener, good) = listener();
+    let options = ConnectionOptions {
+        local_address: Some(Ipv4Addr::new(127, 0, 0, 2).into()),
+        quick_ack: Some(false),
+        ..options()
+    };
+    let socket = connect_any("test", vec![good], &options, &mut deadline(LONG)).unwrap();
+    let (mut peer, from) = listener.accept().unwrap();
+    assert_eq!(from.ip(), Ipv4Addr::new(127, 0, 0, 2));
+    let mut transport = Transport::plain(socket, &options);
+    // As the kernel does by itself.
+    transport.socket().set_tcp_quickack(true).unwrap();
+    peer.write_all(b"x").unwrap();
+    until_readable(&transport);
+    transport.begin_turn();
+    assert_eq!(transport.read(&mut [0; 16]).unwrap(), 1);
+    assert!(!transport.socket().tcp_quickack().unwrap(), "not renewed after a read");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn busy_poll_is_on_the_socket_or_refused_by_its_name() {
+    let (_listener, good) = listener();
+    let options = ConnectionOptions { busy_poll: Some(50), ..options() };
+    match connect_any("test", vec![good], &options, &mut deadline(LONG)) {
+        Ok(socket) => assert_eq!(socket.busy_poll().unwrap(), 50),
+        // Raising it may need CAP_NET_ADMIN.
+        Err(error) => assert!(error.to_string().contains("setting busyPoll"), "{error}"),
+    }
+}
+
 #[test]
 fn the_facade_works_while_the_connection_lives_and_then_says_that_it_is_gone() {
     let (transport, peer) = pair();

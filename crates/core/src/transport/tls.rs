@@ -33,6 +33,15 @@ static CONNECTORS: Mutex<Vec<(TlsOptions, TlsConnector)>> = Mutex::new(Vec::new(
 
 /// Whether the system has root certificates; without, [`TlsOptions::fallback_roots`] are used.
 ///
+/// ```
+/// # let roots_of_your_own: Vec<Vec<u8>> = Vec::new();
+/// let mut tls = s9_websocket_core::TlsOptions::new();
+/// if !s9_websocket_core::has_system_roots() {
+///     tls = tls.fallback_roots(roots_of_your_own);
+/// }
+/// # drop(tls);
+/// ```
+///
 /// [`TlsOptions::fallback_roots`]: crate::TlsOptions::fallback_roots
 pub fn has_system_roots() -> bool {
     static FOUND: OnceLock<bool> = OnceLock::new();

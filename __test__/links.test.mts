@@ -1,0 +1,47 @@
+// What the pages point to exists: links, and file names in backquotes.
+
+import { existsSync, readdirSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+
+import test from 'ava';
+
+import { pages, quoted, root } from './markdown.mjs';
+
+const FOLDERS = ['crates', 'src', 'src-ts', '__test__', 'scripts', 'demo', 'docs', 'npm'];
+
+test('every_relative_link_leads_to_a_file', t => {
+  let checked = 0;
+  for (const [page, text] of pages) {
+    for (const [, target = ''] of text.matchAll(/\]\(([^)]+)\)/g)) {
+      if (/^[a-z]+:/.test(target)) continue;
+      const [path = '', heading] = target.split('#');
+      t.true(existsSync(join(root, dirname(page), path)), `${page}: ${target}`);
+      t.is(heading, undefined, `${page}: ${target}: nothing checks headings`);
+      checked++;
+    }
+  }
+  t.true(checked > 0);
+});
+
+test('every_file_named_exists', t => {
+  const names = new Set(
+    FOLDERS.flatMap(folder =>
+      readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }),
+    )
+      .filter(path => !path.includes('node_modules'))
+      .map(path => basename(path)),
+  );
+  let checked = 0;
+  for (const [page, text] of pages) {
+    for (const path of quoted(text).filter(word =>
+      /^[\w./-]+\.(rs|m?ts|mjs|md|json)$/.test(word),
+    )) {
+      const isThere = ['', 'crates/core', 'crates/core/src'].some(folder =>
+        existsSync(join(root, folder, path)),
+      );
+      t.true(isThere || (!path.includes('/') && names.has(path)), `${page}: ${path}`);
+      checked++;
+    }
+  }
+  t.true(checked > 0);
+});
