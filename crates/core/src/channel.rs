@@ -87,9 +87,7 @@ impl ControlSender {
             return Err(Error::ConnectionClosed("nothing can be sent once closing has begun"));
         }
         self.reserve(size)?;
-        self.commands
-            .send(message)
-            .map_err(|_| Error::ChannelDisconnected("the client's thread has ended"))?;
+        self.commands.send(message).map_err(|_| Error::ConnectionClosed("the client's thread has ended"))?;
         self.wake();
         Ok(())
     }
