@@ -273,10 +273,10 @@ impl NativeClient {
         }
         self.move_to_channels();
         let mut place = self.place.borrow_mut();
-        let Place::Channels { client, channels, started } = &mut *place else { return Err(thrown(CLOSED)) };
+        let Place::Channels { client, started, .. } = &mut *place else { return Err(thrown(CLOSED)) };
         let thread = client.run().map_err(thrown)?;
         *started = true;
-        NativeJoinHandle::new(env, thread, Arc::clone(channels), client.event_signal())
+        NativeJoinHandle::new(env, thread, client.control_tx.clone(), client.event_signal())
     }
 
     /// The receiver of the client's events.
