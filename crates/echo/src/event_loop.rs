@@ -199,7 +199,8 @@ impl EventLoop {
     }
 
     fn remove(&mut self, key: usize) {
-        if let Some(slot) = self.slots[key].take() {
+        // A caller that counts down may be past the end, which moves below.
+        if let Some(slot) = self.slots.get_mut(key).and_then(Option::take) {
             // It fails only for a descriptor that the poller has already lost.
             let _ = self.poller.delete(slot.connection.tcp());
         }

@@ -263,3 +263,22 @@ fn stop_says_1001_and_frees_the_port() {
     assert_eq!(frame.code, CloseCode::Away);
     EchoServer::start(EchoOptions { port: server.port(), ..EchoOptions::default() }).unwrap();
 }
+
+#[test]
+fn stop_says_1001_to_those_who_stayed() {
+    let server = plain_server();
+    let mut clients: Vec<_> = (0..3).map(|_| connect(&server)).collect();
+    for client in &mut clients {
+        assert_echoes(client, "hello".into());
+    }
+    drop(clients.remove(1));
+    for _ in 0..2 {
+        // By the second answer, the place between the two is empty.
+        clients.iter_mut().for_each(|client| assert_echoes(client, "still here".into()));
+    }
+    server.stop();
+    for client in &mut clients {
+        let Message::Close(Some(frame)) = client.read().unwrap() else { panic!("no Close frame") };
+        assert_eq!(frame.code, CloseCode::Away);
+    }
+}
