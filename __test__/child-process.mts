@@ -19,6 +19,8 @@ export interface ChildEnd {
 export interface ChildOptions {
   env?: Record<string, string>;
   nodeArguments?: string[];
+  /** Nobody is at the other end of its stderr. */
+  stderrIsClosed?: boolean;
   /** Milliseconds after which it hangs. */
   deadline?: number;
   /** Called for each line printed, as it comes. */
@@ -47,6 +49,7 @@ export async function runChild(
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr += text;
   });
+  if (options.stderrIsClosed) child.stderr.destroy();
   const [code, signal] = await once(child, 'close');
   clearTimeout(hanging);
   return { code, signal, lines, stderr };
