@@ -338,13 +338,16 @@ impl NativeClient {
     /// Keeps back what is sent.
     #[napi(catch_unwind)]
     pub fn cork(&self) {
-        self.wherever_it_is(|session| session.set_corked(true), |_| ());
+        self.wherever_it_is(|session| session.set_corked(true), |client| client.control_tx.set_corked(true));
     }
 
     /// Sends in one write what was kept back.
     #[napi(catch_unwind)]
     pub fn uncork(&self) {
-        self.wherever_it_is(|session| session.set_corked(false), |_| ());
+        self.wherever_it_is(
+            |session| session.set_corked(false),
+            |client| client.control_tx.set_corked(false),
+        );
     }
 
     /// Bytes accepted for sending and not yet taken by the kernel.
