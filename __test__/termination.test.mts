@@ -44,13 +44,10 @@ async function terminates(t: ExecutionContext, state: string, url: string) {
   t.is(echoed, 'still here');
 }
 
-/** A blocking write is not cut short yet, however long the peer reads nothing. */
-const FAILING = new Set(['send_blocking_run_sync']);
-
 for (const { states, start } of KINDS) {
   for (const state of Object.keys(states)) {
     const title = `${state}_ends_when_its_worker_is_terminated`;
-    (FAILING.has(state) ? test.serial.failing : test.serial)(title, async t => {
+    test.serial(title, async t => {
       const peer = await start();
       t.teardown(() => peer.close());
       await terminates(t, state, peer.url);
