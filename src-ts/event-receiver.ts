@@ -60,8 +60,11 @@ export class EventReceiver implements Receiver<WebSocketEvent> {
 
   tryRecv(): WebSocketEvent | undefined {
     const event = this.#next(1);
-    if (!event && this.#native.disconnected()) throw disconnected();
-    return event;
+    if (event) return event;
+    if (this.#native.disconnected()) throw disconnected();
+    // Asking that may have taken an event that came in between: left here, it would be out of the
+    // reach of other receivers.
+    return this.#next(1);
   }
 
   drain(max?: number): WebSocketEvent[] {

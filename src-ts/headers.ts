@@ -1,6 +1,6 @@
 // Header fields: as users give them, as pairs (the native side's form), and as records.
 
-import { invalid, invalidType } from './errors';
+import { invalid, invalidType, type S9WebSocketError } from './errors';
 
 /** Header fields to send: a record, or pairs such as those of a `Map` or of `Headers`. */
 export type RequestHeaders =
@@ -15,19 +15,24 @@ const ALLOWED = 'a record of strings or arrays of strings, or pairs of strings';
 /** The fields in order, one pair each. */
 export function headerPairs(headers: unknown): Array<[string, string]> {
   if (headers === undefined) return [];
-  if (typeof headers !== 'object' || headers === null) throw invalid('headers', headers, ALLOWED);
+  if (typeof headers !== 'object' || headers === null) throw wrong(headers);
   const pairs: Array<[string, string]> = [];
   for (const entry of isIterable(headers) ? headers : Object.entries(headers)) {
-    if (!Array.isArray(entry) || entry.length !== 2) throw invalid('headers', entry, ALLOWED);
+    if (!Array.isArray(entry) || entry.length !== 2) throw wrong(entry);
     const [name, values] = entry as [unknown, unknown];
     for (const value of Array.isArray(values) ? values : [values]) {
-      if (typeof name !== 'string') throw invalid('headers', name, ALLOWED);
+      if (typeof name !== 'string') throw wrong(name);
       // A value may be a credential: only its type is told.
       if (typeof value !== 'string') throw invalidType(`headers.${name}`, value, ALLOWED);
       pairs.push([name, value]);
     }
   }
   return pairs;
+}
+
+/** A text in the wrong place may be a whole field, credentials and all: only its type is told. */
+function wrong(given: unknown): S9WebSocketError {
+  return invalid('headers', typeof given === 'string' ? 'a string' : given, ALLOWED);
 }
 
 /** Folds pairs into a record. */

@@ -60,10 +60,6 @@ impl Channels {
             (!negative && lossless).then(|| registry().get(&number).and_then(Weak::upgrade)).flatten();
         found.ok_or_else(|| thrown(Error::ChannelDisconnected("no client has this handle, or it is gone")))
     }
-
-    pub(crate) fn control(&self) -> &ControlSender {
-        &self.control
-    }
 }
 
 impl Drop for Channels {

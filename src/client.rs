@@ -273,10 +273,10 @@ impl NativeClient {
         }
         self.move_to_channels();
         let mut place = self.place.borrow_mut();
-        let Place::Channels { client, channels, started } = &mut *place else { return Err(thrown(CLOSED)) };
+        let Place::Channels { client, started, .. } = &mut *place else { return Err(thrown(CLOSED)) };
         let thread = client.run().map_err(thrown)?;
         *started = true;
-        NativeJoinHandle::new(env, thread, Arc::clone(channels), client.event_signal())
+        NativeJoinHandle::new(env, thread, client.control_tx.clone(), client.event_signal())
     }
 
     /// The receiver of the client's events.
@@ -338,13 +338,16 @@ impl NativeClient {
     /// Keeps back what is sent.
     #[napi(catch_unwind)]
     pub fn cork(&self) {
-        self.wherever_it_is(|session| session.set_corked(true), |_| ());
+        self.wherever_it_is(|session| session.set_corked(true), |client| client.control_tx.set_corked(true));
     }
 
     /// Sends in one write what was kept back.
     #[napi(catch_unwind)]
     pub fn uncork(&self) {
-        self.wherever_it_is(|session| session.set_corked(false), |_| ());
+        self.wherever_it_is(
+            |session| session.set_corked(false),
+            |client| client.control_tx.set_corked(false),
+        );
     }
 
     /// Bytes accepted for sending and not yet taken by the kernel.

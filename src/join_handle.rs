@@ -9,10 +9,9 @@ use std::{
 use crossbeam_channel::{Receiver, TryRecvError};
 use napi::{Env, bindgen_prelude::Function};
 use napi_derive::napi;
-use s9_websocket_core::{ControlMessage, EventSignal};
+use s9_websocket_core::{ControlMessage, ControlSender, EventSignal};
 
 use crate::{
-    channel::Channels,
     clock::slice_of,
     environment::{Ending, end_with},
     error::Result,
@@ -28,7 +27,8 @@ pub struct NativeJoinHandle {
 }
 
 struct Running {
-    channels: Arc<Channels>,
+    /// Not the channels: the events in them would stay for as long as this is kept.
+    control: ControlSender,
     thread: Mutex<Option<thread::JoinHandle<()>>>,
     /// Disconnected once the thread has nothing left to do.
     finished: Receiver<()>,
@@ -38,12 +38,12 @@ impl NativeJoinHandle {
     pub(crate) fn new(
         env: Env,
         thread: thread::JoinHandle<()>,
-        channels: Arc<Channels>,
+        control: ControlSender,
         signal: EventSignal,
     ) -> Result<Self> {
         let (ended, finished) = crossbeam_channel::bounded::<()>(0);
         signal.at_end(move || drop(ended));
-        let running = Arc::new(Running { channels, thread: Mutex::new(Some(thread)), finished });
+        let running = Arc::new(Running { control, thread: Mutex::new(Some(thread)), finished });
         end_with(env, Arc::clone(&running) as Arc<dyn Ending>)?;
         Ok(Self { running, signal, hold: RefCell::default() })
     }
@@ -52,7 +52,7 @@ impl NativeJoinHandle {
 impl Ending for Running {
     fn tell(&self) {
         // Never refused.
-        let _ = self.channels.control().send(ControlMessage::ForceQuit);
+        let _ = self.control.send(ControlMessage::ForceQuit);
     }
 
     fn is_over(&self) -> bool {

@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     env,
+    io::{self, Write},
     sync::{
         Mutex, Once, PoisonError,
         atomic::{AtomicU8, Ordering},
@@ -70,13 +71,21 @@ pub struct NativeLogRecord {
 /// Prints records to stderr if the environment asks for it. Called once, as the addon is loaded.
 #[napi_derive::module_init]
 fn init() {
-    let Ok(level) = env::var(VARIABLE) else { return };
+    let Some(level) = env::var_os(VARIABLE).filter(|level| !level.is_empty()) else { return };
+    let level = level.to_string_lossy();
     match index_of(&level) {
         Some(index) => {
             PRINTED.store(index, Ordering::SeqCst);
             install();
         }
-        None => eprintln!("{VARIABLE}={level:?} is ignored: it must be one of {}", level_names()),
+        None => {
+            // Not `eprintln!`: where nobody reads stderr, its panic would abort the process.
+            let _ = writeln!(
+                io::stderr(),
+                "{VARIABLE}={level:?} is ignored: it must be one of {}",
+                level_names()
+            );
+        }
     }
 }
 
@@ -121,8 +130,7 @@ fn level(setting: &AtomicU8) -> LevelFilter {
 fn install() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let stderr =
-            tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_filter(Setting(&PRINTED));
+        let stderr = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_filter(Setting(&PRINTED));
         let records = Collector.with_filter(Setting(&WANTED));
         let subscriber = tracing_subscriber::registry().with(stderr).with(records);
         // Fails only if another subscriber is there already: that one then has our records.

@@ -90,8 +90,14 @@ impl Wake {
 }
 
 impl Drop for Wake {
+    /// Has the event loop let go of the function, and of all that it holds, without waiting for the
+    /// next call of another: there may be none, or this one's own may be over already.
     fn drop(&mut self) {
-        self.shared.lock().dropped.push(self.id);
+        let mut state = self.shared.lock();
+        state.dropped.push(self.id);
+        if let (Some(function), true) = (&state.function, state.woken.is_empty()) {
+            function.call((), ThreadsafeFunctionCallMode::NonBlocking);
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The two channels of a client that runs on a thread: commands in, events out.
 
 use std::sync::{
-    Arc, OnceLock,
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError,
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
@@ -51,8 +51,17 @@ struct Link {
     max_buffered_amount: usize,
     open: AtomicBool,
     abandoned: AtomicBool,
+    /// How many corks there are. No command is counted while this is held: the thread takes all of a
+    /// cork's commands in one turn, or none yet.
+    corks: Mutex<usize>,
     /// Set once a thread that may sleep runs the connection.
     waker: OnceLock<Waker>,
+}
+
+impl Link {
+    fn corks(&self) -> MutexGuard<'_, usize> {
+        self.corks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl ControlSender {
@@ -87,11 +96,30 @@ impl ControlSender {
             return Err(Error::ConnectionClosed("nothing can be sent once closing has begun"));
         }
         self.reserve(size)?;
-        self.commands
-            .send(message)
-            .map_err(|_| Error::ChannelDisconnected("the client's thread has ended"))?;
+        self.commands.send(message).map_err(|_| Error::ConnectionClosed("the client's thread has ended"))?;
         self.wake();
         Ok(())
+    }
+
+    /// Sends everything that `sends` sends, and what other senders of this client send meanwhile, in
+    /// one write.
+    pub fn cork<T>(&self, sends: impl FnOnce(&Self) -> T) -> T {
+        self.set_corked(true);
+        let result = sends(self);
+        self.set_corked(false);
+        result
+    }
+
+    /// Keeps back what is sent, where a closure does not fit; as often `false` as `true` ends it, and
+    /// so does the command to close or to quit.
+    pub fn set_corked(&self, corked: bool) {
+        let mut corks = self.link.corks();
+        *corks = if corked { *corks + 1 } else { corks.saturating_sub(1) };
+        let over = *corks == 0;
+        drop(corks);
+        if over {
+            self.wake();
+        }
     }
 
     /// Sends Close 1000 and ends without waiting for the answer; of what has not happened yet, only
@@ -195,6 +223,7 @@ pub(crate) fn channels(event_capacity: usize, max_buffered_amount: usize) -> Cha
         max_buffered_amount,
         open: AtomicBool::new(true),
         abandoned: AtomicBool::new(false),
+        corks: Mutex::new(0),
         waker: OnceLock::new(),
     });
     let signal = EventSignal::default();
@@ -216,6 +245,29 @@ impl ChannelHandler {
         let _ = self.link.waker.set(waker);
     }
 
+    /// How many commands may be taken now.
+    fn takeable(&self) -> usize {
+        if self.commands.is_empty() {
+            return 0;
+        }
+        let corks = self.link.corks();
+        if *corks == 0 || !self.link.open.load(Ordering::SeqCst) { self.commands.len() } else { 0 }
+    }
+
+    /// Carries out what waits, all that is sent in one write.
+    fn carry_out_all(&self, session: &mut Session) {
+        let count = self.takeable();
+        if count > 1 {
+            session.set_corked(true);
+        }
+        for command in self.commands.try_iter().take(count) {
+            self.carry_out(session, command);
+        }
+        if count > 1 {
+            session.set_corked(false);
+        }
+    }
+
     fn carry_out(&self, session: &mut Session, command: ControlMessage) {
         let (size, outcome) = match command {
             ControlMessage::SendText(text) => (text.len(), session.send_text_message(&text).map(drop)),
@@ -224,6 +276,8 @@ impl ChannelHandler {
             ControlMessage::SendPong(data) => (data.len(), session.send_pong(data).map(drop)),
             ControlMessage::Close(frame) => (0, session.close(frame)),
             ControlMessage::ForceQuit => {
+                // What was sent before is not to be lost for having come in the same turn.
+                session.uncork_all();
                 session.force_quit();
                 (0, Ok(()))
             }
@@ -249,9 +303,7 @@ impl S9WebSocketClientHandler<Session> for ChannelHandler {
             self.untold = false;
             self.signal.fire();
         }
-        while let Ok(command) = self.commands.try_recv() {
-            self.carry_out(session, command);
-        }
+        self.carry_out_all(session);
         if self.link.abandoned.load(Ordering::Relaxed) {
             session.abandon();
         }
@@ -281,7 +333,7 @@ impl S9WebSocketClientHandler<Session> for ChannelHandler {
     }
 
     fn has_work(&mut self) -> bool {
-        !self.commands.is_empty() || self.link.abandoned.load(Ordering::SeqCst)
+        self.takeable() > 0 || self.link.abandoned.load(Ordering::SeqCst)
     }
 }
 

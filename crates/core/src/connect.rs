@@ -105,7 +105,11 @@ impl Target {
         let secure = match url.scheme() {
             "ws" => false,
             "wss" => true,
-            scheme => return Err(invalid(format!("the scheme is {scheme:?}, only ws and wss are allowed"))),
+            scheme if text.trim_start()[scheme.len()..].starts_with("://") => {
+                return Err(invalid(format!("the scheme is {scheme:?}, only ws and wss are allowed")));
+            }
+            // What stands before the first colon may be a user name, which no text may tell.
+            _ => return Err(invalid("it does not begin with ws:// or wss://".into())),
         };
         // The parser, like a browser, takes ws:/h and ws:///h for ws://h.
         let rest = text.trim_start()[url.scheme().len() + 1..].strip_prefix("//");

@@ -325,15 +325,25 @@ impl<S: Read + Write> Connection<S> {
         self.limits.max_buffered_amount = usize::MAX;
     }
 
-    /// Keeps everything sent from now on back until [`uncork`](Self::uncork).
+    /// Keeps everything sent from now on back until as many [`uncork`](Self::uncork)s.
     pub fn cork(&mut self) {
-        self.socket.get_mut().set_corked(true);
+        self.socket.get_mut().cork();
     }
 
-    /// Sends in one write what was kept back since [`cork`](Self::cork).
+    /// Sends in one write what was kept back since the first [`cork`](Self::cork).
     pub fn uncork(&mut self) {
-        self.socket.get_mut().set_corked(false);
-        if self.socket.get_ref().unsent() > 0 {
+        self.socket.get_mut().uncork();
+        self.send_uncorked();
+    }
+
+    /// Sends what was kept back, however many corks there are.
+    pub(crate) fn uncork_all(&mut self) {
+        self.socket.get_mut().uncork_all();
+        self.send_uncorked();
+    }
+
+    fn send_uncorked(&mut self) {
+        if !self.socket.get_ref().is_corked() && self.socket.get_ref().unsent() > 0 {
             self.send_pending();
         }
     }

@@ -15,13 +15,14 @@ pub(crate) struct Outbound<S> {
     /// Where in `unsent` the bytes begin that the stream has not taken.
     start: usize,
     blocked: bool,
-    corked: bool,
+    /// How many corks there are, one in another.
+    corks: usize,
     failure: Option<io::Error>,
 }
 
 impl<S> Outbound<S> {
     pub(crate) fn new(stream: S) -> Self {
-        Self { stream, unsent: Vec::new(), start: 0, blocked: false, corked: false, failure: None }
+        Self { stream, unsent: Vec::new(), start: 0, blocked: false, corks: 0, failure: None }
     }
 
     pub(crate) fn stream(&self) -> &S {
@@ -52,8 +53,22 @@ impl<S> Outbound<S> {
     }
 
     /// While corked, bytes are kept back so that they go out in one write.
-    pub(crate) fn set_corked(&mut self, corked: bool) {
-        self.corked = corked;
+    pub(crate) fn cork(&mut self) {
+        self.corks += 1;
+    }
+
+    /// Takes one cork away.
+    pub(crate) fn uncork(&mut self) {
+        self.corks = self.corks.saturating_sub(1);
+    }
+
+    /// Takes all corks away.
+    pub(crate) fn uncork_all(&mut self) {
+        self.corks = 0;
+    }
+
+    pub(crate) fn is_corked(&self) -> bool {
+        self.corks > 0
     }
 
     pub(crate) fn discard(&mut self) {
@@ -115,7 +130,7 @@ impl<S: Write> Write for Outbound<S> {
         if self.failure.is_some() {
             return Ok(bytes.len());
         }
-        if self.corked || self.unsent() > 0 {
+        if self.is_corked() || self.unsent() > 0 {
             self.keep(bytes);
             return Ok(bytes.len());
         }

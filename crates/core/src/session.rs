@@ -326,6 +326,11 @@ impl Session {
         self.connection.stream_mut().set_non_blocking()
     }
 
+    /// Ends the corks of the thread that gives the session away: they cannot end on another.
+    pub(crate) fn uncork_all(&mut self) {
+        self.connection.uncork_all();
+    }
+
     pub(crate) fn options(&self) -> &ConnectionOptions {
         &self.options
     }

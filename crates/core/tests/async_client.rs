@@ -74,6 +74,37 @@ fn a_command_ends_the_threads_sleep() {
 }
 
 #[test]
+fn a_cork_sends_many_messages_in_one_write() {
+    let (count, text) = (200, "x".repeat(100));
+    let server = serve(false, |mut peer| {
+        let mut chunk = vec![0; 64 << 10];
+        std::io::Read::read(&mut peer.tcp, &mut chunk).unwrap()
+    });
+    let mut client = connect(&server.url, sleepy().nodelay(true));
+    client.run().unwrap();
+    assert!(matches!(next(&client), WebSocketEvent::Activated));
+    client.control_tx.cork(|control| {
+        for _ in 0..count {
+            control.send(ControlMessage::SendText(text.clone())).unwrap();
+        }
+        assert!(control.buffered_amount() >= count * text.len());
+    });
+    assert_eq!(server.join(), count * (6 + text.len()));
+}
+
+#[test]
+fn a_forced_end_does_not_wait_for_the_end_of_a_cork() {
+    let server = serve(false, Peer::read_to_end);
+    let mut client = connect(&server.url, sleepy());
+    let thread = client.run().unwrap();
+    client.control_tx.set_corked(true);
+    send(&client, "corked");
+    client.control_tx.send(ControlMessage::ForceQuit).unwrap();
+    thread.join().unwrap();
+    assert_eq!(server.join(), ["text corked", "end without close"]);
+}
+
+#[test]
 fn commands_from_many_threads_are_all_carried_out() {
     let server = serve(false, Peer::read_to_end);
     let mut client = connect(&server.url, sleepy());

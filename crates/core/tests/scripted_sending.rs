@@ -129,6 +129,20 @@ fn a_cork_makes_one_write_of_many_messages() {
 }
 
 #[test]
+fn a_cork_in_a_cork_keeps_back_until_both_are_gone() {
+    let mut connection = open([]);
+    connection.cork();
+    connection.cork();
+    connection.send_text("a").unwrap();
+    connection.uncork();
+    connection.send_text("b").unwrap();
+    assert_eq!(connection.stream().writes, 0);
+    connection.uncork();
+    assert_eq!(connection.stream().writes, 1);
+    assert_eq!(connection.stream().frames().len(), 2);
+}
+
+#[test]
 fn a_cork_while_blocked_keeps_the_order() {
     let mut connection = open([]);
     connection.stream_mut().room = 2;

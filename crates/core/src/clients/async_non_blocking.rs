@@ -122,7 +122,8 @@ impl S9AsyncNonBlockingWebSocketClient {
 
 impl From<Session> for S9AsyncNonBlockingWebSocketClient {
     /// Gives any session channels, to be run on a thread.
-    fn from(session: Session) -> Self {
+    fn from(mut session: Session) -> Self {
+        session.uncork_all();
         let options = session.options();
         let Channels { control_tx, event_rx, signal, handler } =
             channels(options.event_capacity, options.max_buffered_amount);

@@ -1,0 +1,65 @@
+// Runs a script of `children/` in a process of its own and tells how that ended.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+/** A child that has not ended by then hangs. */
+const DEADLINE = 30_000;
+
+export interface ChildEnd {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  /** What it printed, by lines. */
+  lines: string[];
+  stderr: string;
+}
+
+export interface ChildOptions {
+  env?: Record<string, string>;
+  nodeArguments?: string[];
+  /** Nobody is at the other end of its stderr. */
+  stderrIsClosed?: boolean;
+  /** Milliseconds after which it hangs. */
+  deadline?: number;
+  /** Called for each line printed, as it comes. */
+  onLine?(line: string, kill: (signal: NodeJS.Signals) => void): void;
+}
+
+/** Runs `children/<script>.mjs` to its end; a child that hangs is killed, and `signal` tells. */
+export async function runChild(
+  script: string,
+  args: string[] = [],
+  options: ChildOptions = {},
+): Promise<ChildEnd> {
+  const path = fileURLToPath(new URL(`children/${script}.mjs`, import.meta.url));
+  const { NODE_OPTIONS: _, ...inherited } = process.env;
+  const child = spawn(process.execPath, [...(options.nodeArguments ?? []), path, ...args], {
+    env: { ...inherited, ...options.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const hanging = setTimeout(() => child.kill('SIGKILL'), options.deadline ?? DEADLINE);
+  const lines: string[] = [];
+  createInterface(child.stdout).on('line', line => {
+    lines.push(line);
+    options.onLine?.(line, signal => child.kill(signal));
+  });
+  let stderr = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  if (options.stderrIsClosed) child.stderr.destroy();
+  const [code, signal] = await once(child, 'close');
+  clearTimeout(hanging);
+  return { code, signal, lines, stderr };
+}
+
+/** Calls `work` for each item, some at a time. */
+export async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<void>) {
+  const rest = items.values();
+  const worker = async () => {
+    for (const item of rest) await work(item);
+  };
+  await Promise.all([worker(), worker(), worker()]);
+}

@@ -1,0 +1,31 @@
+// Ends this process in one state of a client. Arguments: the state, the peer's URL, and how:
+// `exit`, `exit-by-timer`, `throw`, `throw-by-timer`, `reject`, or `signal`, which waits for one.
+
+import { writeSync } from 'node:fs';
+
+import { STATES } from './states.mjs';
+
+const [state = '', url = '', how = ''] = process.argv.slice(2);
+
+const WAYS: Record<string, () => void> = {
+  exit: () => process.exit(7),
+  'exit-by-timer': () => void setTimeout(() => process.exit(7), 5),
+  throw: () => {
+    throw new Error('thrown on purpose');
+  },
+  'throw-by-timer': () =>
+    void setTimeout(() => {
+      throw new Error('thrown on purpose');
+    }, 5),
+  reject: () => void Promise.reject(new Error('thrown on purpose')),
+  // Not console.log: that may not have written before the state blocks.
+  signal: () => writeSync(1, 'reached\n'),
+};
+
+let done = false;
+await STATES[state]?.(url, () => {
+  if (!done) {
+    done = true;
+    WAYS[how]?.();
+  }
+});
