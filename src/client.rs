@@ -92,6 +92,12 @@ impl NativeClient {
             Place::Here(session) => match command {
                 ControlMessage::SendText(text) => session.send_text_message(&text).map(drop),
                 ControlMessage::SendBinary(data) => session.send_binary_message(data).map(drop),
+                ControlMessage::SendTextUncompressed(text) => {
+                    session.send_text_message_uncompressed(&text).map(drop)
+                }
+                ControlMessage::SendBinaryUncompressed(data) => {
+                    session.send_binary_message_uncompressed(data).map(drop)
+                }
                 ControlMessage::SendPing(data) => session.send_ping(data).map(drop),
                 ControlMessage::SendPong(data) => session.send_pong(data).map(drop),
                 ControlMessage::Close(frame) => session.close(frame),

@@ -11,10 +11,17 @@ use bytes::Bytes;
 use tungstenite::{
     Message, WebSocket,
     error::{CapacityError, ProtocolError},
-    protocol::{Role, WebSocketConfig, frame::coding::CloseCode},
+    protocol::{
+        Role, WebSocketConfig,
+        frame::{
+            Frame, FrameHeader,
+            coding::{CloseCode, Data, OpCode},
+        },
+    },
 };
 
 use crate::{
+    deflate::{Codec, Inbound, MessageKind, PerMessageDeflateAgreement, PerMessageDeflateOptions},
     error::{Error, Result},
     event::{CloseFrame, WebSocketEvent},
     outbound::Outbound,
@@ -107,15 +114,23 @@ impl Default for Limits {
 /// assert!(matches!(events.last(), Some(WebSocketEvent::Quit)));
 /// ```
 pub struct Connection<S> {
-    socket: WebSocket<Outbound<S>>,
+    socket: WebSocket<Outbound<Inbound<S>>>,
+    /// There where compression was agreed on.
+    codec: Option<Box<Codec>>,
     state: State,
     activated: bool,
     /// Accepted messages that wait until the stream has taken what went before them.
-    queue: VecDeque<Message>,
+    queue: VecDeque<Outgoing>,
     /// Payload bytes in `queue`.
     queued: usize,
     unread_pongs: usize,
     limits: Limits,
+}
+
+/// An accepted message. It is compressed when it is written, so that the order of both is the same.
+struct Outgoing {
+    message: Message,
+    may_compress: bool,
 }
 
 enum State {
@@ -140,12 +155,12 @@ enum State {
 impl<S> Connection<S> {
     /// The underlying stream.
     pub fn stream(&self) -> &S {
-        self.socket.get_ref().stream()
+        self.socket.get_ref().stream().stream()
     }
 
     /// The underlying stream. Reading or writing it breaks the connection.
     pub fn stream_mut(&mut self) -> &mut S {
-        self.socket.get_mut().stream_mut()
+        self.socket.get_mut().stream_mut().stream_mut()
     }
 
     /// Bytes accepted for sending and not yet taken by the stream.
@@ -196,14 +211,36 @@ impl<S> Connection<S> {
 impl<S: Read + Write> Connection<S> {
     /// A connection over a stream that has been upgraded; `tail` are the bytes read past the 101.
     pub fn new(stream: S, tail: Vec<u8>, limits: Limits) -> Self {
+        Self::over(Inbound::plain(stream), tail, None, limits)
+    }
+
+    /// As [`new`](Self::new), with compression as agreed on.
+    pub fn with_per_message_deflate(
+        stream: S,
+        mut tail: Vec<u8>,
+        limits: Limits,
+        options: PerMessageDeflateOptions,
+        agreed: PerMessageDeflateAgreement,
+    ) -> Self {
+        let inbound = Inbound::following(stream, &mut tail);
+        Self::over(inbound, tail, Some(Box::new(Codec::new(options, agreed))), limits)
+    }
+
+    fn over(stream: Inbound<S>, tail: Vec<u8>, codec: Option<Box<Codec>>, limits: Limits) -> Self {
+        let mut max_received = limits.max_message_size;
+        if codec.is_some() {
+            // What cannot be compressed grows when it is. The message itself is measured once inflated.
+            max_received = max_received.saturating_add(max_received / 8 + 64);
+        }
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_SIZE)
             // Every frame goes to `Outbound` at once.
             .write_buffer_size(0)
-            .max_message_size(Some(limits.max_message_size))
+            .max_message_size(Some(max_received))
             .max_frame_size(Some(limits.max_frame_size));
         Self {
             socket: WebSocket::from_partially_read(Outbound::new(stream), tail, Role::Client, Some(config)),
+            codec,
             state: State::Open,
             activated: false,
             queue: VecDeque::new(),
@@ -252,25 +289,35 @@ impl<S: Read + Write> Connection<S> {
 
     /// Sends a text message.
     pub fn send_text(&mut self, text: &str) -> Result<Sent> {
-        self.send(Message::text(text))
+        self.send(Message::text(text), true)
     }
 
     /// Sends a binary message.
     pub fn send_binary(&mut self, data: Bytes) -> Result<Sent> {
-        self.send(Message::Binary(data))
+        self.send(Message::Binary(data), true)
+    }
+
+    /// Sends a text message uncompressed, whatever was agreed on.
+    pub fn send_text_uncompressed(&mut self, text: &str) -> Result<Sent> {
+        self.send(Message::text(text), false)
+    }
+
+    /// Sends a binary message uncompressed, whatever was agreed on.
+    pub fn send_binary_uncompressed(&mut self, data: Bytes) -> Result<Sent> {
+        self.send(Message::Binary(data), false)
     }
 
     /// Sends a ping of at most 125 bytes (RFC 6455, section 5.5.2).
     pub fn send_ping(&mut self, data: Bytes) -> Result<Sent> {
         check_control_payload("ping payload", &data)?;
-        self.send(Message::Ping(data))
+        self.send(Message::Ping(data), false)
     }
 
     /// Sends an unsolicited pong of at most 125 bytes (RFC 6455, section 5.5.3). The pongs that
     /// answer pings are sent without any doing of yours.
     pub fn send_pong(&mut self, data: Bytes) -> Result<Sent> {
         check_control_payload("pong payload", &data)?;
-        self.send(Message::Pong(data))
+        self.send(Message::Pong(data), false)
     }
 
     /// Starts the closing handshake; `None` sends code 1000. Messages accepted before go out first.
@@ -338,7 +385,7 @@ impl<S: Read + Write> Connection<S> {
         }
     }
 
-    fn send(&mut self, message: Message) -> Result<Sent> {
+    fn send(&mut self, message: Message, may_compress: bool) -> Result<Sent> {
         if !self.is_open() {
             return Err(Error::ConnectionClosed("nothing can be sent once closing has begun"));
         }
@@ -348,10 +395,10 @@ impl<S: Read + Write> Connection<S> {
         }
         if self.socket.get_ref().is_blocked() {
             self.queued += size;
-            self.queue.push_back(message);
+            self.queue.push_back(Outgoing { message, may_compress });
             return Ok(Sent::Queued);
         }
-        self.write(message);
+        self.write(Outgoing { message, may_compress });
         let outbound = self.socket.get_ref();
         if let Some(failure) = outbound.failure() {
             return Err(Error::io("sending", io::Error::new(failure.kind(), failure.to_string())));
@@ -359,7 +406,11 @@ impl<S: Read + Write> Connection<S> {
         Ok(if outbound.unsent() == 0 { Sent::Flushed } else { Sent::Queued })
     }
 
-    fn write(&mut self, message: Message) {
+    fn write(&mut self, Outgoing { message, may_compress }: Outgoing) {
+        let message = match &mut self.codec {
+            Some(codec) if may_compress => compressed(codec, message),
+            _ => message,
+        };
         // A pong only fills tungstenite's slot for one; `flush` makes a frame of it.
         let written = self.socket.write(message).and_then(|()| self.socket.flush());
         // `Outbound` takes everything and this connection is open, so there is nothing to refuse.
@@ -383,9 +434,9 @@ impl<S: Read + Write> Connection<S> {
                 return;
             }
             self.unread_pongs = 0;
-            let Some(message) = self.queue.pop_front() else { break };
-            self.queued -= message.len();
-            self.write(message);
+            let Some(outgoing) = self.queue.pop_front() else { break };
+            self.queued -= outgoing.message.len();
+            self.write(outgoing);
         }
         if let State::Closing { unsent, .. } = &mut self.state
             && let Some(frame) = unsent.take()
@@ -419,14 +470,8 @@ impl<S: Read + Write> Connection<S> {
     fn read(&mut self) -> Step {
         loop {
             match self.socket.read() {
-                Ok(Message::Text(text)) => {
-                    tracing::trace!(bytes = text.len(), "text message");
-                    return Step::Event(WebSocketEvent::TextMessage(text.into()));
-                }
-                Ok(Message::Binary(data)) => {
-                    tracing::trace!(bytes = data.len(), "binary message");
-                    return Step::Event(WebSocketEvent::BinaryMessage(data));
-                }
+                Ok(Message::Text(text)) => return self.deliver(MessageKind::Text, text.into()),
+                Ok(Message::Binary(data)) => return self.deliver(MessageKind::Binary, data),
                 Ok(Message::Ping(data)) => {
                     tracing::trace!(bytes = data.len(), "ping");
                     self.answer();
@@ -452,6 +497,30 @@ impl<S: Read + Write> Connection<S> {
                 }
                 Err(error) => return self.fail_read(error),
             }
+        }
+    }
+
+    /// Gives out a message, inflated where it came compressed.
+    fn deliver(&mut self, kind: MessageKind, received: Bytes) -> Step {
+        let message = match &mut self.codec {
+            None => Ok((kind, received)),
+            Some(codec) => {
+                let compressed = self.socket.get_mut().stream_mut().next_message();
+                codec.open((kind, received), compressed, self.limits.max_message_size)
+            }
+        };
+        match message {
+            Ok((MessageKind::Text, text)) => {
+                tracing::trace!(bytes = text.len(), "text message");
+                Step::Event(WebSocketEvent::TextMessage(text))
+            }
+            Ok((MessageKind::Binary, data)) => {
+                tracing::trace!(bytes = data.len(), "binary message");
+                Step::Event(WebSocketEvent::BinaryMessage(data))
+            }
+            Err(error @ Error::MessageTooLarge { .. }) => self.fail_protocol(CloseCode::Size, error),
+            // RFC 6455, section 7.4.1: data that is not what the message says it is.
+            Err(error) => self.fail_protocol(CloseCode::Invalid, error),
         }
     }
 
@@ -504,11 +573,16 @@ impl<S: Read + Write> Connection<S> {
             E::Io(error) => return self.end_of_stream(Error::io("receiving", error)),
             E::Protocol(ProtocolError::ReceivedAfterClosing) => return self.finish(),
             E::Capacity(CapacityError::MessageTooLong { size, max_size }) => {
-                (CloseCode::Size, Error::MessageTooLarge { size, limit: max_size })
+                let limit = max_size.min(self.limits.max_message_size);
+                (CloseCode::Size, Error::MessageTooLarge { size, limit })
             }
             E::Utf8(_) => (CloseCode::Invalid, Error::InvalidUtf8),
             error => (CloseCode::Protocol, Error::Protocol(error.to_string())),
         };
+        self.fail_protocol(code, error)
+    }
+
+    fn fail_protocol(&mut self, code: CloseCode, error: Error) -> Step {
         // RFC 6455, section 7.1.7: _Fail the WebSocket Connection_ says why before it ends.
         self.drop_queue();
         self.write_close(&CloseFrame::new(code.into(), ""));
@@ -547,6 +621,18 @@ impl<S: Read + Write> Connection<S> {
         self.state = State::Ending;
         Step::Event(last)
     }
+}
+
+/// The message to be written for this one.
+fn compressed(codec: &mut Codec, message: Message) -> Message {
+    let (kind, data) = match &message {
+        Message::Text(text) => (Data::Text, text.as_bytes()),
+        Message::Binary(data) => (Data::Binary, &data[..]),
+        _ => return message,
+    };
+    let Some(payload) = codec.deflate(data) else { return message };
+    let header = FrameHeader { rsv1: true, opcode: OpCode::Data(kind), ..FrameHeader::default() };
+    Message::Frame(Frame::from_payload(header, payload))
 }
 
 /// Refuses a Close frame that must not be sent (RFC 6455, sections 5.5.1 and 7.4).

@@ -14,7 +14,6 @@ mod channel;
 mod clients;
 mod connect;
 mod connection;
-#[allow(dead_code, unused_imports, reason = "the connection takes it up next")]
 mod deflate;
 mod error;
 mod event;

@@ -9,11 +9,12 @@ use crate::error::{Error, Result};
 /// with the first compressed message received, and by some 330 KiB with the first one sent.
 ///
 /// ```
-/// use s9_websocket_core::PerMessageDeflateOptions;
+/// use s9_websocket_core::{NonBlockingOptions, PerMessageDeflateOptions};
 ///
 /// # fn main() -> s9_websocket_core::Result<()> {
 /// let deflate = PerMessageDeflateOptions::new().level(6)?.threshold(512);
-/// # drop(deflate);
+/// let options = NonBlockingOptions::new().per_message_deflate(Some(deflate));
+/// # drop(options);
 /// # Ok(())
 /// # }
 /// ```
