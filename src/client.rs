@@ -317,6 +317,18 @@ impl NativeClient {
         self.tell(ControlMessage::SendBinary(copied(Some(&data))))
     }
 
+    /// Sends a text message uncompressed.
+    #[napi(catch_unwind)]
+    pub fn send_text_uncompressed(&self, text: String) -> Result<()> {
+        self.tell(ControlMessage::SendTextUncompressed(text))
+    }
+
+    /// Sends a binary message uncompressed.
+    #[napi(catch_unwind)]
+    pub fn send_binary_uncompressed(&self, data: Uint8ArraySlice<'_>) -> Result<()> {
+        self.tell(ControlMessage::SendBinaryUncompressed(copied(Some(&data))))
+    }
+
     /// Sends a ping.
     #[napi(catch_unwind)]
     pub fn send_ping(&self, data: Option<Uint8ArraySlice<'_>>) -> Result<()> {
