@@ -132,8 +132,7 @@ fn check(
                 server_window = Some(parameter.window(most)?);
             }
             CLIENT_MAX_WINDOW_BITS => {
-                let most = offered.client_max_window_bits.unwrap_or(LARGEST_WINDOW);
-                agreed.client_max_window_bits = parameter.window(most)?;
+                agreed.client_max_window_bits = parameter.window(LARGEST_WINDOW)?;
             }
             other => {
                 return Err(format!(
@@ -154,7 +153,8 @@ fn check(
         return Err(format!("the server accepted {NAME} without {name}, which was asked for"));
     }
     agreed.server_max_window_bits = server_window.unwrap_or(LARGEST_WINDOW);
-    // What a client says of itself holds whether or not the server repeats it.
+    // What a client says of itself holds whether the server repeats it or not. A server may name a
+    // larger window, which is then what it would allow (RFC 7692, section 7.1.2.2).
     agreed.client_no_context_takeover |= offered.client_no_context_takeover;
     if let Some(bits) = offered.client_max_window_bits {
         agreed.client_max_window_bits = agreed.client_max_window_bits.min(bits);
@@ -323,12 +323,18 @@ mod tests {
     }
 
     #[test]
-    fn what_the_client_says_of_itself_holds_without_the_servers_echo() {
+    fn what_the_client_says_of_itself_holds_whatever_the_server_allows() {
         let offered = windows(None, Some(10)).client_no_context_takeover(true);
         assert_eq!(
             accepted("permessage-deflate", &offered),
             "permessage-deflate; client_no_context_takeover; client_max_window_bits=10"
         );
+        for (allowed, agreed) in [(9, 9), (10, 10), (11, 10)] {
+            let answer = format!("permessage-deflate; client_max_window_bits={allowed}");
+            let expected =
+                format!("permessage-deflate; client_no_context_takeover; client_max_window_bits={agreed}");
+            assert_eq!(accepted(&answer, &offered), expected);
+        }
     }
 
     #[test]
@@ -344,7 +350,6 @@ mod tests {
     fn an_answer_that_was_not_offered_or_leaves_out_what_was_is_refused() {
         for (answer, offered, reason) in [
             ("permessage-deflate; mux", plain(), "\"mux\""),
-            ("permessage-deflate; client_max_window_bits=11", windows(None, Some(10)), "allowed are 8 to 10"),
             ("permessage-deflate; server_max_window_bits=11", windows(Some(10), None), "allowed are 8 to 10"),
             ("permessage-deflate", windows(Some(10), None), "without server_max_window_bits"),
             (
