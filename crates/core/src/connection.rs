@@ -398,7 +398,7 @@ impl<S: Read + Write> Connection<S> {
             self.queue.push_back(Outgoing { message, may_compress });
             return Ok(Sent::Queued);
         }
-        self.write(Outgoing { message, may_compress });
+        self.compress_and_write(message, may_compress);
         let outbound = self.socket.get_ref();
         if let Some(failure) = outbound.failure() {
             return Err(Error::io("sending", io::Error::new(failure.kind(), failure.to_string())));
@@ -406,11 +406,17 @@ impl<S: Read + Write> Connection<S> {
         Ok(if outbound.unsent() == 0 { Sent::Flushed } else { Sent::Queued })
     }
 
-    fn write(&mut self, Outgoing { message, may_compress }: Outgoing) {
-        let message = match &mut self.codec {
-            Some(codec) if may_compress => compressed(codec, message),
-            _ => message,
-        };
+    fn compress_and_write(&mut self, message: Message, may_compress: bool) {
+        match &mut self.codec {
+            Some(codec) if may_compress => {
+                let message = compressed(codec, message);
+                self.write(message);
+            }
+            _ => self.write(message),
+        }
+    }
+
+    fn write(&mut self, message: Message) {
         // A pong only fills tungstenite's slot for one; `flush` makes a frame of it.
         let written = self.socket.write(message).and_then(|()| self.socket.flush());
         // `Outbound` takes everything and this connection is open, so there is nothing to refuse.
@@ -434,9 +440,9 @@ impl<S: Read + Write> Connection<S> {
                 return;
             }
             self.unread_pongs = 0;
-            let Some(outgoing) = self.queue.pop_front() else { break };
-            self.queued -= outgoing.message.len();
-            self.write(outgoing);
+            let Some(Outgoing { message, may_compress }) = self.queue.pop_front() else { break };
+            self.queued -= message.len();
+            self.compress_and_write(message, may_compress);
         }
         if let State::Closing { unsent, .. } = &mut self.state
             && let Some(frame) = unsent.take()
@@ -470,8 +476,14 @@ impl<S: Read + Write> Connection<S> {
     fn read(&mut self) -> Step {
         loop {
             match self.socket.read() {
-                Ok(Message::Text(text)) => return self.deliver(MessageKind::Text, text.into()),
-                Ok(Message::Binary(data)) => return self.deliver(MessageKind::Binary, data),
+                Ok(Message::Text(text)) if self.codec.is_some() => {
+                    return self.open(MessageKind::Text, text.into());
+                }
+                Ok(Message::Binary(data)) if self.codec.is_some() => {
+                    return self.open(MessageKind::Binary, data);
+                }
+                Ok(Message::Text(text)) => return text_message(text.into()),
+                Ok(Message::Binary(data)) => return binary_message(data),
                 Ok(Message::Ping(data)) => {
                     tracing::trace!(bytes = data.len(), "ping");
                     self.answer();
@@ -500,24 +512,13 @@ impl<S: Read + Write> Connection<S> {
         }
     }
 
-    /// Gives out a message, inflated where it came compressed.
-    fn deliver(&mut self, kind: MessageKind, received: Bytes) -> Step {
-        let message = match &mut self.codec {
-            None => Ok((kind, received)),
-            Some(codec) => {
-                let compressed = self.socket.get_mut().stream_mut().next_message();
-                codec.open((kind, received), compressed, self.limits.max_message_size)
-            }
-        };
-        match message {
-            Ok((MessageKind::Text, text)) => {
-                tracing::trace!(bytes = text.len(), "text message");
-                Step::Event(WebSocketEvent::TextMessage(text))
-            }
-            Ok((MessageKind::Binary, data)) => {
-                tracing::trace!(bytes = data.len(), "binary message");
-                Step::Event(WebSocketEvent::BinaryMessage(data))
-            }
+    /// Gives out a message of a connection with compression, inflated if it came compressed.
+    fn open(&mut self, kind: MessageKind, received: Bytes) -> Step {
+        let compressed = self.socket.get_mut().stream_mut().next_message();
+        let Some(codec) = &mut self.codec else { return Step::Idle };
+        match codec.open((kind, received), compressed, self.limits.max_message_size) {
+            Ok((MessageKind::Text, text)) => text_message(text),
+            Ok((MessageKind::Binary, data)) => binary_message(data),
             Err(error @ Error::MessageTooLarge { .. }) => self.fail_protocol(CloseCode::Size, error),
             // RFC 6455, section 7.4.1: data that is not what the message says it is.
             Err(error) => self.fail_protocol(CloseCode::Invalid, error),
@@ -621,6 +622,16 @@ impl<S: Read + Write> Connection<S> {
         self.state = State::Ending;
         Step::Event(last)
     }
+}
+
+fn text_message(text: Bytes) -> Step {
+    tracing::trace!(bytes = text.len(), "text message");
+    Step::Event(WebSocketEvent::TextMessage(text))
+}
+
+fn binary_message(data: Bytes) -> Step {
+    tracing::trace!(bytes = data.len(), "binary message");
+    Step::Event(WebSocketEvent::BinaryMessage(data))
 }
 
 /// The message to be written for this one.

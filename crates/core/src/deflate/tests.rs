@@ -127,6 +127,66 @@ fn a_payload_cut_anywhere_is_never_a_message() {
     assert!(tried > 1000);
 }
 
+/// Bits in the order in which deflate reads them.
+#[derive(Default)]
+struct Bits(Vec<bool>);
+
+impl Bits {
+    fn number(&mut self, value: u32, width: usize) {
+        self.0.extend((0..width).map(|bit| value >> bit & 1 == 1));
+    }
+
+    /// Huffman codes are read from their first bit on.
+    fn code(&mut self, bits: &str) {
+        self.0.extend(bits.chars().map(|bit| bit == '1'));
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let byte = |bits: &[bool]| (0..8).map(|at| u8::from(bits[at]) << at).sum();
+        self.0.chunks_exact(8).map(byte).collect()
+    }
+}
+
+#[test]
+fn a_tail_that_ends_another_block_within_its_last_byte_is_noticed() {
+    // RFC 1951, section 3.2.7: a block with its own codes, cut off within the list of their lengths,
+    // of which the tail's zeros and ones make the rest, and the end-of-block code 1111 behind it.
+    let mut bits = Bits::default();
+    bits.number(0, 1);
+    bits.number(2, 2);
+    let (literals, distances) = (286, 7);
+    bits.number(literals - 257, 5);
+    bits.number(distances - 1, 5);
+    // The lengths' own codes: 0 for a zero, 10 for a four, 11 and three bits for 3 to 10 zeros.
+    let order = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4];
+    bits.number(order.len() as u32 - 4, 4);
+    for length in order {
+        bits.number(
+            match length {
+                0 => 1,
+                4 | 17 => 2,
+                _ => 0,
+            },
+            3,
+        );
+    }
+    // Sixteen codes of four bits: fifteen literals and the end of the block, which is the last.
+    (0..15).for_each(|_| bits.code("10"));
+    let mut zeros = 256 - 15;
+    // The rest of the list has to begin with a byte.
+    while (bits.0.len() + zeros / 10 * 5 + zeros % 10 + 2) % 8 != 0 {
+        bits.code("0");
+        zeros -= 1;
+    }
+    (0..zeros / 10).for_each(|_| bits.code("11111"));
+    (0..zeros % 10).for_each(|_| bits.code("0"));
+    bits.code("10");
+    assert_eq!(bits.0.len() % 8, 0);
+
+    let error = inflate(&mut codec(everything()), &bits.bytes()).unwrap_err();
+    assert!(error.to_string().ends_with("it does not end where a message does"), "{error}");
+}
+
 #[test]
 fn garbage_behind_the_data_is_refused() {
     let hello = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
