@@ -267,7 +267,8 @@ mod tests {
     fn a_masked_frame_and_a_length_beyond_all_sense_are_followed() {
         let mut masked = frame(FIN | TEXT, 5);
         masked[1] |= MASKED;
-        masked.extend([0; 4]);
+        // Four bytes more: the mask.
+        masked.extend([FIN | RSV1 | TEXT; 4]);
         masked.extend(frame(FIN | RSV1 | TEXT, 0));
         let (bytes, told) = followed(&masked, &[3]);
         assert_eq!(bytes[bytes.len() - 2], FIN | BINARY);

@@ -246,20 +246,24 @@ fn a_window_that_zlib_cannot_keep_is_not_used() {
 
 #[test]
 fn a_small_window_is_not_looked_beyond() {
-    let message = |seed: u32| -> Vec<u8> {
-        (0..100_u32).flat_map(|n| (n + seed).wrapping_mul(0x9e37_79b9).to_be_bytes()).collect()
+    // 400 bytes that do not repeat but for the same message 24,000 bytes before.
+    let message = |number: u32| -> Vec<u8> {
+        (0..100).flat_map(|n| (n + number % 60 * 100).wrapping_mul(0x9e37_79b9).to_be_bytes()).collect()
     };
     for bits in 9..=15 {
-        let mut codec = codec(everything().level(9).unwrap().client_max_window_bits(Some(bits)).unwrap());
-        let messages: Vec<_> = (0..100).chain(0..100).map(|n| message(n * 1000)).collect();
-        let mut inflate = zlib_rs::Inflate::new(false, bits as u8);
-        let mut out = [0; 1000];
-        for message in &messages {
-            let before = inflate.total_out();
-            let payload = codec.deflate(message).unwrap();
-            let data = [&payload[..], &[0, 0, 0xff, 0xff]].concat();
-            inflate.decompress(&data, &mut out, zlib_rs::InflateFlush::SyncFlush).unwrap();
-            assert_eq!(&out[..(inflate.total_out() - before) as usize], message, "{bits} bits");
+        let mut codec = codec(everything().client_max_window_bits(Some(bits)).unwrap().level(9).unwrap());
+        let mut sent = Vec::new();
+        for number in 0..120 {
+            let message = message(number);
+            let payload = codec.deflate(&message).unwrap();
+            assert_eq!(bits == 15 && number >= 60, payload.len() < 100, "{bits} bits");
+            // A peer that has kept no more than the window.
+            let mut inflate = zlib_rs::Inflate::new(false, 15);
+            inflate.set_dictionary(&sent[sent.len().saturating_sub(1 << bits)..]).unwrap();
+            let mut inflated = [0; 400];
+            inflate.decompress(&payload, &mut inflated, zlib_rs::InflateFlush::SyncFlush).unwrap();
+            assert_eq!(inflated[..], message, "{bits} bits");
+            sent.extend(message);
         }
     }
 }
