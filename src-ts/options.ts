@@ -45,7 +45,9 @@ export interface CommonOptionsInit {
    * Offers the server to compress messages (permessage-deflate, RFC 7692); false, the default, does
    * not: latency first. `client.response.extensions` says whether it agreed.
    *
-   * A message of 150 bytes takes some 1.3 µs to inflate, one of 1 KiB 2.3 µs.
+   * It costs 1.1 µs to inflate 150 bytes of JSON, 1.9 µs for 1 KiB, and 3.4 µs to compress 1 KiB at
+   * level 1, 11 µs at level 6; 100 KiB of memory, 40 more once a compressed message has come, and
+   * 380 more once one was sent. `maxMessageSize` holds for what a message becomes.
    */
   perMessageDeflate?: boolean | PerMessageDeflateOptions;
   /** For name resolution, TCP, TLS and upgrade together. Default 30,000. */

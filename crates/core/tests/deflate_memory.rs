@@ -124,3 +124,28 @@ fn a_message_in_steady_state_costs_no_allocation() {
         assert_eq!(ALLOCATIONS.load(Relaxed) - before, 0, "of {size} bytes");
     }
 }
+
+#[test]
+fn compression_costs_a_connection_what_its_documentation_says() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap();
+    const KIB: usize = 1 << 10;
+    let mut payload = deflated(&[b'x'; 100_000], DeflateFlush::SyncFlush);
+    payload.truncate(payload.len() - 4);
+    let bytes = raw_frame(0x80 | RSV1 | TEXT, payload).repeat(50);
+    let plain = Connection::new(Script::new([]), Vec::new(), Limits::default());
+    let before = IN_USE.load(Relaxed);
+    drop(plain);
+    let of_a_plain_one = before - IN_USE.load(Relaxed);
+
+    let before = IN_USE.load(Relaxed);
+    let mut connection = connection_over(bytes, Limits::default());
+    let since = || IN_USE.load(Relaxed).saturating_sub(before + of_a_plain_one);
+    assert!(since() <= 100 * KIB, "{} bytes once agreed on", since());
+    events(&mut connection, Instant::now(), 99);
+    assert!(since() <= 150 * KIB, "{} bytes once received", since());
+    for _ in 0..50 {
+        connection.send_text(&"y".repeat(100_000)).unwrap();
+    }
+    connection.stream_mut().written = Vec::new();
+    assert!(since() <= 540 * KIB, "{} bytes once sent", since());
+}
