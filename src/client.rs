@@ -181,6 +181,10 @@ impl S9WebSocketClientHandler<Session> for BatchHandler<'_> {
     fn has_room(&mut self) -> bool {
         self.writer.has_room() && self.client.held.borrow().is_none()
     }
+
+    fn acts_later(&self) -> bool {
+        true
+    }
 }
 
 #[napi]

@@ -12,7 +12,7 @@ use tungstenite::{
     Message, WebSocket,
     error::{CapacityError, ProtocolError},
     protocol::{
-        Role, WebSocketConfig,
+        Role, WebSocketConfig, WebSocketContext,
         frame::{
             Frame, FrameHeader,
             coding::{CloseCode, Data, OpCode},
@@ -124,6 +124,8 @@ pub struct Connection<S> {
     /// Payload bytes in `queue`.
     queued: usize,
     unread_pongs: usize,
+    /// Whether the end that has been read waits for the next step.
+    holds_end: bool,
     limits: Limits,
 }
 
@@ -135,6 +137,9 @@ struct Outgoing {
 
 enum State {
     Open,
+    /// The peer's end has been read behind messages that nobody has seen yet. The next step acts on it;
+    /// what is sent until then goes out ahead of the answer.
+    EndRead(PeersEnd),
     /// The closing handshake runs. Its deadline is armed by the first step.
     Closing {
         deadline: Option<Instant>,
@@ -150,6 +155,12 @@ enum State {
     /// Only `Quit` is still to be given out.
     Ending,
     Ended,
+}
+
+/// How the peer ends a connection, or makes us do it.
+enum PeersEnd {
+    Close(CloseFrame),
+    Violation(CloseCode, Error),
 }
 
 impl<S> Connection<S> {
@@ -170,12 +181,19 @@ impl<S> Connection<S> {
 
     /// Whether messages can be sent.
     pub fn is_open(&self) -> bool {
-        matches!(self.state, State::Open)
+        matches!(self.state, State::Open | State::EndRead(_))
     }
 
     /// Whether nothing is left to do but to give out the last events.
     pub fn is_over(&self) -> bool {
         matches!(self.state, State::Ending | State::Ended)
+    }
+
+    /// From now on a step that reads the peer's Close frame, or a violation of the protocol, leaves it to
+    /// the next step, for a handler that is given a turn's events after the turn: it can still answer
+    /// the messages that came before the end.
+    pub(crate) fn hold_end(&mut self, hold: bool) {
+        self.holds_end = hold;
     }
 
     /// Whether `Quit` has been given out.
@@ -196,7 +214,7 @@ impl<S> Connection<S> {
     /// Whether the time given to the next [`step`](Self::step) matters. An open connection has no
     /// deadline, so that a loop need not read the clock on every turn.
     pub fn needs_clock(&self) -> bool {
-        matches!(self.state, State::Closing { .. } | State::Failing { .. })
+        matches!(self.state, State::EndRead(_) | State::Closing { .. } | State::Failing { .. })
     }
 
     /// When a step has to be made even though the stream is not ready.
@@ -246,6 +264,7 @@ impl<S: Read + Write> Connection<S> {
             queue: VecDeque::new(),
             queued: 0,
             unread_pongs: 0,
+            holds_end: false,
             limits,
         }
     }
@@ -267,9 +286,12 @@ impl<S: Read + Write> Connection<S> {
                 return Step::Event(WebSocketEvent::Quit);
             }
             State::Ended => return Step::Ended,
-            State::Open | State::Closing { .. } | State::Failing { .. } => {}
+            State::Open | State::EndRead(_) | State::Closing { .. } | State::Failing { .. } => {}
         }
         self.send_pending();
+        if let Some(step) = self.act_on_end() {
+            return step;
+        }
         if self.is_past_deadline(now) || self.violation_was_told() {
             return self.finish();
         }
@@ -326,7 +348,7 @@ impl<S: Read + Write> Connection<S> {
     pub fn close(&mut self, frame: Option<CloseFrame>) -> Result<()> {
         let frame = frame.unwrap_or_else(|| CloseFrame::new(CloseFrame::NORMAL, ""));
         check_close_frame(&frame)?;
-        if self.is_open() {
+        if matches!(self.state, State::Open) {
             tracing::debug!(code = frame.code, "closing the connection");
             self.state = State::Closing { deadline: None, unsent: Some(frame), received: None };
             self.send_pending();
@@ -348,9 +370,10 @@ impl<S: Read + Write> Connection<S> {
     /// `Quit` follows.
     pub fn abandon(&mut self) {
         if !self.is_over() {
-            if self.is_open() {
+            if matches!(self.state, State::Open) {
                 self.write_close(&CloseFrame::new(CloseFrame::NORMAL, ""));
             }
+            self.act_on_end();
             // What was corked or blocked goes first, and the Close frame behind it.
             self.socket.get_mut().send_unsent();
             self.drop_queue();
@@ -418,7 +441,15 @@ impl<S: Read + Write> Connection<S> {
 
     fn write(&mut self, message: Message) {
         // A pong only fills tungstenite's slot for one; `flush` makes a frame of it.
-        let written = self.socket.write(message).and_then(|()| self.socket.flush());
+        let written = if self.socket.can_write() {
+            self.socket.write(message).and_then(|()| self.socket.flush())
+        } else {
+            // tungstenite writes nothing once it has read a Close frame. RFC 6455, section 5.5.1, does
+            // allow it until that is answered: a context of its own makes the frame.
+            let mut context = WebSocketContext::new(Role::Client, None);
+            let outbound = self.socket.get_mut();
+            context.write(outbound, message).and_then(|()| context.flush(outbound))
+        };
         // `Outbound` takes everything and this connection is open, so there is nothing to refuse.
         debug_assert!(written.is_ok(), "{written:?}");
     }
@@ -497,10 +528,11 @@ impl<S: Read + Write> Connection<S> {
                     return Step::Event(WebSocketEvent::Pong(data));
                 }
                 Ok(Message::Close(frame)) => {
-                    self.note_close(frame);
-                    // The next step arms the deadline: `now` may be stale, and a blocking read for
-                    // the end of the stream needs the deadline first.
-                    return self.idle();
+                    let frame = frame.map_or(CloseFrame::new(CloseFrame::NO_STATUS, ""), |frame| {
+                        CloseFrame::new(frame.code.into(), frame.reason.as_str())
+                    });
+                    tracing::debug!(code = frame.code, "close frame received");
+                    return self.end_by_peer(PeersEnd::Close(frame));
                 }
                 // Only given out where raw frames are written.
                 Ok(Message::Frame(_)) => {}
@@ -519,9 +551,14 @@ impl<S: Read + Write> Connection<S> {
         match codec.open((kind, received), compressed, self.limits.max_message_size) {
             Ok((MessageKind::Text, text)) => text_message(text),
             Ok((MessageKind::Binary, data)) => binary_message(data),
-            Err(error @ Error::MessageTooLarge { .. }) => self.fail_protocol(CloseCode::Size, error),
-            // RFC 6455, section 7.4.1: data that is not what the message says it is.
-            Err(error) => self.fail_protocol(CloseCode::Invalid, error),
+            Err(error) => {
+                let code = match error {
+                    Error::MessageTooLarge { .. } => CloseCode::Size,
+                    // RFC 6455, section 7.4.1: data that is not what the message says it is.
+                    _ => CloseCode::Invalid,
+                };
+                self.end_by_peer(PeersEnd::Violation(code, error))
+            }
         }
     }
 
@@ -531,11 +568,38 @@ impl<S: Read + Write> Connection<S> {
         let _ = self.socket.flush();
     }
 
-    fn note_close(&mut self, frame: Option<tungstenite::protocol::CloseFrame>) {
-        let frame = frame.map_or(CloseFrame::new(CloseFrame::NO_STATUS, ""), |frame| {
-            CloseFrame::new(frame.code.into(), frame.reason.as_str())
-        });
-        tracing::debug!(code = frame.code, "close frame received");
+    fn end_by_peer(&mut self, end: PeersEnd) -> Step {
+        if self.holds_end && matches!(self.state, State::Open) {
+            self.state = State::EndRead(end);
+            return Step::Idle;
+        }
+        self.act_on(end)
+    }
+
+    /// Acts on an end that was read before.
+    fn act_on_end(&mut self) -> Option<Step> {
+        if !matches!(self.state, State::EndRead(_)) {
+            return None;
+        }
+        match std::mem::replace(&mut self.state, State::Open) {
+            State::EndRead(end) => Some(self.act_on(end)),
+            _ => None,
+        }
+    }
+
+    fn act_on(&mut self, end: PeersEnd) -> Step {
+        match end {
+            PeersEnd::Close(frame) => {
+                self.note_close(frame);
+                // The next step arms the deadline: `now` may be stale, and a blocking read for
+                // the end of the stream needs the deadline first.
+                self.idle()
+            }
+            PeersEnd::Violation(code, error) => self.violated(code, error),
+        }
+    }
+
+    fn note_close(&mut self, frame: CloseFrame) {
         // Where our own Close was still queued, tungstenite has an answer ready in its place.
         let has_answer = match &mut self.state {
             State::Closing { unsent, received, .. } => {
@@ -580,10 +644,10 @@ impl<S: Read + Write> Connection<S> {
             E::Utf8(_) => (CloseCode::Invalid, Error::InvalidUtf8),
             error => (CloseCode::Protocol, Error::Protocol(error.to_string())),
         };
-        self.fail_protocol(code, error)
+        self.end_by_peer(PeersEnd::Violation(code, error))
     }
 
-    fn fail_protocol(&mut self, code: CloseCode, error: Error) -> Step {
+    fn violated(&mut self, code: CloseCode, error: Error) -> Step {
         // RFC 6455, section 7.1.7: _Fail the WebSocket Connection_ says why before it ends.
         self.drop_queue();
         self.write_close(&CloseFrame::new(code.into(), ""));
@@ -614,7 +678,7 @@ impl<S: Read + Write> Connection<S> {
                 WebSocketEvent::Error(error)
             }
             // Nothing else comes to an end by itself.
-            state @ (State::Open | State::Ending | State::Ended) => {
+            state @ (State::Open | State::EndRead(_) | State::Ending | State::Ended) => {
                 self.state = state;
                 return Step::Idle;
             }

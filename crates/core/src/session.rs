@@ -356,7 +356,8 @@ impl Session {
         self.activated && !self.connection.has_ended()
     }
 
-    pub(crate) fn begin_turn(&mut self) {
+    pub(crate) fn begin_turn(&mut self, holds_end: bool) {
+        self.connection.hold_end(holds_end);
         if self.is_blocking {
             self.turn_began = Instant::now();
         }
