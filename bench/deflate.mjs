@@ -378,7 +378,6 @@ async function main() {
     options: {
       rounds: { type: 'string', default: '3' },
       milliseconds: { type: 'string', default: '1000' },
-      only: { type: 'string' },
     },
   });
   const measures = positionals.length > 0 ? positionals : Object.keys(MEASURES);

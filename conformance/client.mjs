@@ -8,8 +8,10 @@ import {
   S9NonBlockingWebSocketClient,
 } from 's9-websocket';
 
+/** The server takes the offer up in cases 12 and 13. */
+const DEFLATE = { perMessageDeflate: { threshold: 0 } };
 /** Waiting in a poller leaves the processors to the fuzzing server; what arrives ends the wait at once. */
-const OPTIONS = { spinWaitDuration: 50 };
+const OPTIONS = { spinWaitDuration: 50, ...DEFLATE };
 
 const echoing = {
   onTextMessage: (client, text) => client.sendTextMessage(text),
@@ -50,11 +52,11 @@ const WAYS = {
     S9NonBlockingWebSocketClient.connectSync(url, OPTIONS).runSync(echoing);
   },
   'blocking run': async url => {
-    const client = await S9BlockingWebSocketClient.connect(url);
+    const client = await S9BlockingWebSocketClient.connect(url, DEFLATE);
     await client.run(echoingFromThread);
   },
   'blocking runSync': async url => {
-    S9BlockingWebSocketClient.connectSync(url).runSync(echoing);
+    S9BlockingWebSocketClient.connectSync(url, DEFLATE).runSync(echoing);
   },
   'async channels': withChannels,
 };

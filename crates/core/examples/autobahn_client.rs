@@ -4,7 +4,10 @@
 use std::{sync::Mutex, thread, time::Duration};
 
 use bytes::Bytes;
-use s9_websocket_core::{NonBlockingOptions, Result, S9NonBlockingWebSocketClient, S9WebSocketClientHandler};
+use s9_websocket_core::{
+    NonBlockingOptions, PerMessageDeflateOptions, Result, S9NonBlockingWebSocketClient,
+    S9WebSocketClientHandler,
+};
 
 struct Echo;
 
@@ -28,7 +31,10 @@ fn report<T>(sent: Result<T>) {
 fn run_case(url: &str, agent: &str, case: &str) -> Result<()> {
     let agent: String = url::form_urlencoded::byte_serialize(agent.as_bytes()).collect();
     let url = format!("{url}/runCase?casetuple={case}&agent={agent}");
-    let options = NonBlockingOptions::new().spin_wait_duration(Some(Duration::from_millis(50)))?;
+    // The server takes the offer up in cases 12 and 13.
+    let options = NonBlockingOptions::new()
+        .spin_wait_duration(Some(Duration::from_millis(50)))?
+        .per_message_deflate(Some(PerMessageDeflateOptions::new().threshold(0)));
     S9NonBlockingWebSocketClient::connect(&url, options)?.run(&mut Echo);
     Ok(())
 }
