@@ -14,11 +14,11 @@ use std::{
 
 use bytes::Bytes;
 use s9_websocket_core::{
-    ControlMessage, Error, ErrorCode, NonBlockingOptions, PerMessageDeflateOptions,
-    S9AsyncNonBlockingWebSocketClient, S9NonBlockingWebSocketClient, S9WebSocketClientHandler,
-    WebSocketEvent, run,
+    Canceller, ControlMessage, Error, ErrorCode, NonBlockingOptions, PerMessageDeflateOptions,
+    S9AsyncNonBlockingWebSocketClient, S9NonBlockingWebSocketClient, S9WebSocketClientHandler, Session, Turn,
+    WebSocketEvent, run, turn,
 };
-use script::{CLOSE, Frame, RSV1, TEXT, client_frames, close_frame, raw_frame};
+use script::{CLOSE, Frame, RSV1, TEXT, client_frames, close_frame, line, raw_frame};
 use server::{LONG, Server, serve_raw_with};
 
 const AGREED: &str = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
@@ -157,6 +157,46 @@ fn a_server_that_does_not_take_the_offer_is_spoken_to_plainly() {
     assert_eq!(client.response().extensions, "");
     client.send_text_message("Hello").unwrap();
     assert_eq!(server.join(), [Frame::new(TEXT, "Hello")]);
+}
+
+/// Sends texts back after the turn that brought them, as JavaScript does.
+#[derive(Default)]
+struct Later(Vec<WebSocketEvent>);
+
+impl S9WebSocketClientHandler<Session> for Later {
+    fn on_event(&mut self, _: &mut Session, event: WebSocketEvent) {
+        self.0.push(event);
+    }
+
+    fn acts_later(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn messages_read_with_one_that_does_not_inflate_are_answered_before_it_is_told() {
+    let tail = [raw_frame(0x80 | RSV1 | TEXT, HELLO), raw_frame(0x80 | RSV1 | TEXT, [0xff, 0xff])].concat();
+    let server = serve_raw_with(AGREED, tail, |mut tcp, _| {
+        let mut sent = Vec::new();
+        tcp.read_to_end(&mut sent).unwrap();
+        client_frames(&sent).0
+    });
+    let options = options(Some(PerMessageDeflateOptions::new()));
+    let mut session = Session::connect_non_blocking(&server.url, &[], options, &Canceller::new()).unwrap();
+    let (mut log, mut is_over) = (Vec::new(), false);
+    while !is_over {
+        let mut batch = Later::default();
+        is_over = turn(&mut session, &mut batch) == Turn::Ended;
+        for event in &batch.0 {
+            log.push(line(event));
+            if matches!(event, WebSocketEvent::TextMessage(_)) {
+                session.send_text_message("answer").unwrap();
+            }
+        }
+    }
+    assert_eq!(log, ["activated", "text Hello", "error ERR_S9_PROTOCOL", "quit"]);
+    drop(session);
+    assert_eq!(server.join(), [Frame::new(TEXT, "answer"), Frame::close(1007, "")]);
 }
 
 #[test]
