@@ -71,6 +71,8 @@ export async function nonBlockingClient(): Promise<void> {
   await client.run({ onTextMessage: (_, data: Buffer) => data.length });
 
   client.sendTextMessage('text');
+  client.sendTextMessage('text', { compress: false });
+  client.sendBinaryMessage(Buffer.of(1), {});
   client.sendBinaryMessage(Buffer.of(1));
   client.sendBinaryMessage(new ArrayBuffer(1));
   client.sendBinaryMessage(new DataView(new ArrayBuffer(1)));
@@ -86,6 +88,7 @@ export async function nonBlockingClient(): Promise<void> {
   same<typeof client.backlog, number>(true);
   same<typeof client.socket, S9Socket>(true);
   same<typeof client.response, UpgradeResponse>(true);
+  same<typeof client.response.extensions, string>(true);
   client[Symbol.dispose]();
 
   // @ts-expect-error: clients are made by connect
@@ -107,6 +110,8 @@ export async function nonBlockingClient(): Promise<void> {
   client.runSync({ onTextMessage: (_, data: number) => data });
   // @ts-expect-error: not text
   client.sendTextMessage(42);
+  // @ts-expect-error: an unknown option
+  client.sendTextMessage('text', { compressed: false });
   // @ts-expect-error: not bytes
   client.sendBinaryMessage('text');
   // @ts-expect-error: read-only
@@ -156,7 +161,10 @@ export async function asyncClient(): Promise<void> {
   controlTx.send({ type: 'sendText', text: 'text' });
   controlTx.send({ type: 'sendBinary', data: Buffer.of(1) });
   controlTx.send({ type: 'close' });
+  controlTx.send({ type: 'sendText', text: 'text', compress: false });
   controlTx.send(ControlMessage.sendText('text'));
+  controlTx.send(ControlMessage.sendText('text', { compress: false }));
+  controlTx.send(ControlMessage.sendBinary(Buffer.of(1), { compress: false }));
   controlTx.send(ControlMessage.sendBinary(Buffer.of(1)));
   controlTx.send(ControlMessage.sendPing());
   controlTx.send(ControlMessage.sendPong(Buffer.of(1)));
@@ -209,6 +217,16 @@ export function options(): void {
     .ttl(64)
     .headers({ a: 'b' })
     .subprotocols(['a'])
+    .perMessageDeflate(true)
+    .perMessageDeflate({
+      level: 1,
+      threshold: 0,
+      memLevel: 8,
+      serverNoContextTakeover: true,
+      clientNoContextTakeover: true,
+      serverMaxWindowBits: 8,
+      clientMaxWindowBits: 9,
+    })
     .connectTimeout(1)
     .closeTimeout(1)
     .maxMessageSize(1)
@@ -247,6 +265,8 @@ export function options(): void {
   options.connectTimeout('1s');
   // @ts-expect-error: no such format
   options.textFormat('utf8');
+  // @ts-expect-error: an unknown option
+  options.perMessageDeflate({ windowBits: 9 });
   // @ts-expect-error: no such version
   options.tls({ minVersion: 'SSLv3' });
 }

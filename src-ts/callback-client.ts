@@ -5,6 +5,7 @@ import { ClientCore } from './client-core';
 import { Delivery } from './delivery';
 import { converting, invalid, S9WebSocketError } from './errors';
 import { type AnyHandler, checkHandler, type S9WebSocketClientHandler } from './handler';
+import type { SendOptions } from './outbound';
 import * as outbound from './outbound';
 import { type UpgradeResponse, upgradeResponse } from './response';
 import { runOnEventLoop } from './run-event-loop';
@@ -68,14 +69,14 @@ export abstract class CallbackClient {
    * What the kernel does not take is queued and counted in `bufferedAmount`. Throws
    * `ERR_S9_WRITE_BUFFER_FULL` with nothing sent, or `ERR_S9_CONNECTION_CLOSED`.
    */
-  sendTextMessage(text: string): void {
-    outbound.sendText(this.#core.native, text);
+  sendTextMessage(text: string, options?: SendOptions): void {
+    outbound.sendText(this.#core.native, text, outbound.compressOf(options));
     this.#core.sent();
   }
 
   /** Sends a binary message, as `sendTextMessage` does; the bytes may be changed afterwards. */
-  sendBinaryMessage(data: Bytes): void {
-    outbound.sendBinary(this.#core.native, data);
+  sendBinaryMessage(data: Bytes, options?: SendOptions): void {
+    outbound.sendBinary(this.#core.native, data, outbound.compressOf(options));
     this.#core.sent();
   }
 

@@ -77,10 +77,10 @@ export class ControlSender implements Sender<ControlMessage> {
     }
     switch (message.type) {
       case 'sendText':
-        outbound.sendText(this.#native, message.text);
+        outbound.sendText(this.#native, message.text, message.compress);
         break;
       case 'sendBinary':
-        outbound.sendBinary(this.#native, message.data);
+        outbound.sendBinary(this.#native, message.data, message.compress);
         break;
       case 'sendPing':
         outbound.sendPing(this.#native, message.data);

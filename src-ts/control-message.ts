@@ -1,9 +1,12 @@
 // What a control channel carries, with a maker for each.
 
+import type { SendOptions } from './outbound';
+
 /** A command for a client on a Rust thread. */
 export type ControlMessage =
-  | { type: 'sendText'; text: string }
-  | { type: 'sendBinary' | 'sendPing' | 'sendPong'; data: Uint8Array }
+  | ({ type: 'sendText'; text: string } & SendOptions)
+  | ({ type: 'sendBinary'; data: Uint8Array } & SendOptions)
+  | { type: 'sendPing' | 'sendPong'; data: Uint8Array }
   | { type: 'close'; code?: number; reason?: string }
   | { type: 'forceQuit' };
 
@@ -12,12 +15,12 @@ const NOTHING = new Uint8Array(0);
 /** Makers of control messages. */
 export const ControlMessage = {
   /** Sends a text message. */
-  sendText(text: string): ControlMessage {
-    return { type: 'sendText', text };
+  sendText(text: string, options?: SendOptions): ControlMessage {
+    return { type: 'sendText', text, ...options };
   },
   /** Sends a binary message. */
-  sendBinary(data: Uint8Array): ControlMessage {
-    return { type: 'sendBinary', data };
+  sendBinary(data: Uint8Array, options?: SendOptions): ControlMessage {
+    return { type: 'sendBinary', data, ...options };
   },
   /** Sends a ping with 125 bytes at most. */
   sendPing(data: Uint8Array = NOTHING): ControlMessage {

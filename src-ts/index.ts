@@ -18,7 +18,9 @@ export {
   type BlockingOptionsInit,
   NonBlockingOptions,
   type NonBlockingOptionsInit,
+  type PerMessageDeflateOptions,
 } from './options';
+export type { SendOptions } from './outbound';
 export type { UpgradeResponse } from './response';
 export { S9Socket, type TlsFacts } from './socket';
 export type { TlsMaterial, TlsOptions, TlsVersion } from './tls-options';

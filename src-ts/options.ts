@@ -6,6 +6,24 @@ import { headerPairs, headerRecord, type RequestHeaders } from './headers';
 import { addon, type ClientKind } from './native';
 import { nativeTls, type TlsOptions } from './tls-options';
 
+/** How messages are to be compressed. */
+export interface PerMessageDeflateOptions {
+  /** How hard to compress what is sent: 0 stores, 1 is fastest, 9 smallest. Default 1. */
+  level?: number;
+  /** Messages of fewer bytes are sent uncompressed. Default 1,024. */
+  threshold?: number;
+  /** Memory for compressing, 1 to 9. Default 8. */
+  memLevel?: number;
+  /** Demands that the server compress each message by itself. */
+  serverNoContextTakeover?: boolean;
+  /** Compresses each message by itself, and tells the server so. */
+  clientNoContextTakeover?: boolean;
+  /** Demands that the server look back at most 2 to this many bytes, 8 to 15. */
+  serverMaxWindowBits?: number;
+  /** Looks back at most 2 to this many bytes when compressing, 9 to 15, and tells the server so. */
+  clientMaxWindowBits?: number;
+}
+
 /** What all clients take. Durations are milliseconds, fractions allowed; sizes are bytes. */
 export interface CommonOptionsInit {
   /**
@@ -23,6 +41,15 @@ export interface CommonOptionsInit {
   headers?: RequestHeaders;
   /** Subprotocols to offer, in order of preference. */
   subprotocols?: readonly string[];
+  /**
+   * Offers the server to compress messages (permessage-deflate, RFC 7692); false, the default, does
+   * not: latency first. `client.response.extensions` says whether it agreed.
+   *
+   * It costs 1.1 µs to inflate 150 bytes of JSON, 1.9 µs for 1 KiB, and 3.4 µs to compress 1 KiB at
+   * level 1, 11 µs at level 6; 100 KiB of memory, 40 more once a compressed message has come, and
+   * 380 more once one was sent. `maxMessageSize` holds for what a message becomes.
+   */
+  perMessageDeflate?: boolean | PerMessageDeflateOptions;
   /** For name resolution, TCP, TLS and upgrade together. Default 30,000. */
   connectTimeout?: number;
   /** For the closing handshake. Default 5,000. */
@@ -115,6 +142,11 @@ abstract class OptionsBuilder<Init extends CommonOptionsInit> {
   /** Subprotocols to offer, in order of preference. */
   subprotocols(offered: readonly string[]): this {
     return this.set('subprotocols', offered);
+  }
+
+  /** Offers the server to compress messages. */
+  perMessageDeflate(offered: boolean | PerMessageDeflateOptions): this {
+    return this.set('perMessageDeflate', offered);
   }
 
   /** For name resolution, TCP, TLS and upgrade together. */

@@ -9,6 +9,8 @@ export interface UpgradeResponse {
   headers: ResponseHeaders;
   /** The subprotocol that the server chose, if it chose one. */
   subprotocol: string | null;
+  /** The extensions agreed on, such as `'permessage-deflate'`; empty if there is none. */
+  extensions: string;
 }
 
 export function upgradeResponse(response: NativeResponse): UpgradeResponse {
@@ -16,5 +18,6 @@ export function upgradeResponse(response: NativeResponse): UpgradeResponse {
     status: response.status,
     headers: headerRecord(response.headers),
     subprotocol: response.subprotocol ?? null,
+    extensions: response.extensions,
   };
 }

@@ -270,6 +270,19 @@ impl NativeSender {
         self.channels.control.send(ControlMessage::SendBinary(copied(Some(&data)))).map_err(thrown)
     }
 
+    /// Queues a text message that is not to be compressed.
+    #[napi(catch_unwind)]
+    pub fn send_text_uncompressed(&self, text: String) -> Result<()> {
+        self.channels.control.send(ControlMessage::SendTextUncompressed(text)).map_err(thrown)
+    }
+
+    /// Queues a binary message that is not to be compressed.
+    #[napi(catch_unwind)]
+    pub fn send_binary_uncompressed(&self, data: Uint8ArraySlice<'_>) -> Result<()> {
+        let message = ControlMessage::SendBinaryUncompressed(copied(Some(&data)));
+        self.channels.control.send(message).map_err(thrown)
+    }
+
     /// Queues a ping.
     #[napi(catch_unwind)]
     pub fn send_ping(&self, data: Option<Uint8ArraySlice<'_>>) -> Result<()> {

@@ -92,6 +92,12 @@ impl NativeClient {
             Place::Here(session) => match command {
                 ControlMessage::SendText(text) => session.send_text_message(&text).map(drop),
                 ControlMessage::SendBinary(data) => session.send_binary_message(data).map(drop),
+                ControlMessage::SendTextUncompressed(text) => {
+                    session.send_text_message_uncompressed(&text).map(drop)
+                }
+                ControlMessage::SendBinaryUncompressed(data) => {
+                    session.send_binary_message_uncompressed(data).map(drop)
+                }
                 ControlMessage::SendPing(data) => session.send_ping(data).map(drop),
                 ControlMessage::SendPong(data) => session.send_pong(data).map(drop),
                 ControlMessage::Close(frame) => session.close(frame),
@@ -174,6 +180,10 @@ impl S9WebSocketClientHandler<Session> for BatchHandler<'_> {
 
     fn has_room(&mut self) -> bool {
         self.writer.has_room() && self.client.held.borrow().is_none()
+    }
+
+    fn acts_later(&self) -> bool {
+        true
     }
 }
 
@@ -309,6 +319,18 @@ impl NativeClient {
     #[napi(catch_unwind)]
     pub fn send_binary(&self, data: Uint8ArraySlice<'_>) -> Result<()> {
         self.tell(ControlMessage::SendBinary(copied(Some(&data))))
+    }
+
+    /// Sends a text message uncompressed.
+    #[napi(catch_unwind)]
+    pub fn send_text_uncompressed(&self, text: String) -> Result<()> {
+        self.tell(ControlMessage::SendTextUncompressed(text))
+    }
+
+    /// Sends a binary message uncompressed.
+    #[napi(catch_unwind)]
+    pub fn send_binary_uncompressed(&self, data: Uint8ArraySlice<'_>) -> Result<()> {
+        self.tell(ControlMessage::SendBinaryUncompressed(copied(Some(&data))))
     }
 
     /// Sends a ping.

@@ -82,6 +82,8 @@ pub struct NativeResponse {
     pub headers: Vec<Vec<String>>,
     /// The subprotocol agreed on.
     pub subprotocol: Option<String>,
+    /// The extensions agreed on.
+    pub extensions: String,
     /// The body of a refusal.
     pub body: Option<Buffer>,
 }
@@ -92,6 +94,7 @@ impl From<&UpgradeResponse> for NativeResponse {
             status: response.status,
             headers: pairs(&response.headers),
             subprotocol: response.subprotocol.clone(),
+            extensions: response.extensions.clone(),
             body: None,
         }
     }
@@ -103,6 +106,7 @@ impl From<&RefusedUpgrade> for NativeResponse {
             status: refused.status,
             headers: pairs(&refused.headers),
             subprotocol: None,
+            extensions: String::new(),
             body: Some(refused.body.to_vec().into()),
         }
     }

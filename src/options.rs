@@ -7,7 +7,9 @@ use napi::{
     bindgen_prelude::{Array, FromNapiValue, JsObjectValue, Object, Uint8Array},
 };
 use napi_derive::napi;
-use s9_websocket_core::{BlockingOptions, Error, NonBlockingOptions, TlsOptions, TlsVersion};
+use s9_websocket_core::{
+    BlockingOptions, Error, NonBlockingOptions, PerMessageDeflateOptions, TlsOptions, TlsVersion,
+};
 
 use crate::error::{Result, napi_failure, thrown};
 
@@ -37,6 +39,7 @@ macro_rules! connection_option {
             "ttl" => options.ttl(value.optional(Value::u32)?).map(Some),
             "headers" => options.headers(value.pairs()?).map(Some),
             "subprotocols" => options.subprotocols(value.strings()?).map(Some),
+            "perMessageDeflate" => Ok(Some(options.per_message_deflate(per_message_deflate(value)?))),
             "connectTimeout" => options.connect_timeout(value.duration()?).map(Some),
             "closeTimeout" => options.close_timeout(value.duration()?).map(Some),
             "maxMessageSize" => options.max_message_size(value.usize()?).map(Some),
@@ -84,6 +87,33 @@ pub(crate) fn blocking(given: &Object<'_>) -> Result<Options<BlockingOptions>> {
         };
     }
     Ok(Options { core, text_as_buffer })
+}
+
+/// `true` offers it with all options at their defaults, `false` does not offer it.
+fn per_message_deflate(given: &Value<'_>) -> Result<Option<PerMessageDeflateOptions>> {
+    let mut deflate = PerMessageDeflateOptions::new();
+    if given.is(ValueType::Boolean) {
+        return Ok(given.boolean()?.then_some(deflate));
+    }
+    let object = given.object().map_err(|_| given.refused("true, false or an object of its options"))?;
+    for value in values(&object, "perMessageDeflate.")? {
+        deflate = match value.name.as_str() {
+            "perMessageDeflate.level" => deflate.level(value.u32()?),
+            "perMessageDeflate.threshold" => Ok(deflate.threshold(value.usize()?)),
+            "perMessageDeflate.memLevel" => deflate.mem_level(value.u32()?),
+            "perMessageDeflate.serverNoContextTakeover" => {
+                Ok(deflate.server_no_context_takeover(value.boolean()?))
+            }
+            "perMessageDeflate.clientNoContextTakeover" => {
+                Ok(deflate.client_no_context_takeover(value.boolean()?))
+            }
+            "perMessageDeflate.serverMaxWindowBits" => deflate.server_max_window_bits(Some(value.u32()?)),
+            "perMessageDeflate.clientMaxWindowBits" => deflate.client_max_window_bits(Some(value.u32()?)),
+            _ => return Err(value.unknown()),
+        }
+        .map_err(thrown)?;
+    }
+    Ok(Some(deflate))
 }
 
 fn tls(given: &Object<'_>) -> Result<TlsOptions> {

@@ -72,8 +72,8 @@ impl ControlSender {
     /// the connection has begun to close; nothing is sent then.
     pub fn send(&self, message: ControlMessage) -> Result<()> {
         let size = match &message {
-            ControlMessage::SendText(text) => text.len(),
-            ControlMessage::SendBinary(data) => data.len(),
+            ControlMessage::SendText(text) | ControlMessage::SendTextUncompressed(text) => text.len(),
+            ControlMessage::SendBinary(data) | ControlMessage::SendBinaryUncompressed(data) => data.len(),
             ControlMessage::SendPing(data) => {
                 check_control_payload("ping payload", data)?;
                 data.len()
@@ -272,6 +272,12 @@ impl ChannelHandler {
         let (size, outcome) = match command {
             ControlMessage::SendText(text) => (text.len(), session.send_text_message(&text).map(drop)),
             ControlMessage::SendBinary(data) => (data.len(), session.send_binary_message(data).map(drop)),
+            ControlMessage::SendTextUncompressed(text) => {
+                (text.len(), session.send_text_message_uncompressed(&text).map(drop))
+            }
+            ControlMessage::SendBinaryUncompressed(data) => {
+                (data.len(), session.send_binary_message_uncompressed(data).map(drop))
+            }
             ControlMessage::SendPing(data) => (data.len(), session.send_ping(data).map(drop)),
             ControlMessage::SendPong(data) => (data.len(), session.send_pong(data).map(drop)),
             ControlMessage::Close(frame) => (0, session.close(frame)),

@@ -18,6 +18,7 @@ use tungstenite::handshake::{
 use url::{Host, Url};
 
 use crate::{
+    deflate::{self, PerMessageDeflateAgreement},
     error::{Error, Result},
     options::ConnectionOptions,
     transport::{Deadline, Transport, dial, prepare_tls},
@@ -37,6 +38,8 @@ pub(crate) struct Upgraded {
     /// Bytes read past the response: the beginning of the stream.
     pub(crate) tail: Vec<u8>,
     pub(crate) response: UpgradeResponse,
+    /// There if the messages may be compressed.
+    pub(crate) per_message_deflate: Option<PerMessageDeflateAgreement>,
 }
 
 /// Connects and upgrades. Blocks until done, refused, past `connect_timeout`, or cancelled.
@@ -60,7 +63,7 @@ fn attempt(
 ) -> Result<Upgraded> {
     let target = Target::parse(url)?;
     let key = generate_key();
-    let request = request(&target, &key, &merged(&options.headers, extra_headers)?, &options.subprotocols)?;
+    let request = request(&target, &key, &merged(&options.headers, extra_headers)?, options)?;
     if target.secure {
         prepare_tls(&options.tls)?;
     }
@@ -75,9 +78,16 @@ fn attempt(
     };
     let mut driver = Driver { transport, deadline, received: Vec::new(), discarded: 0 };
     driver.write_all(&request)?;
-    let response = driver.read_response(&derive_accept_key(key.as_bytes()), &options.subprotocols)?;
-    tracing::debug!(host = target.host, port = target.port, subprotocol = response.subprotocol, "upgraded");
-    Ok(Upgraded { transport: driver.transport, tail: driver.received, response })
+    let (response, per_message_deflate) =
+        driver.read_response(&derive_accept_key(key.as_bytes()), options)?;
+    tracing::debug!(
+        host = target.host,
+        port = target.port,
+        subprotocol = response.subprotocol,
+        extensions = response.extensions,
+        "upgraded"
+    );
+    Ok(Upgraded { transport: driver.transport, tail: driver.received, response, per_message_deflate })
 }
 
 /// What a URL asks for.
@@ -201,7 +211,7 @@ fn merged(headers: &HeaderMap, extra: &[(String, String)]) -> Result<HeaderMap> 
 }
 
 /// The request (RFC 6455, section 4.1). Headers given win over what the URL says.
-fn request(target: &Target, key: &str, headers: &HeaderMap, subprotocols: &[String]) -> Result<Vec<u8>> {
+fn request(target: &Target, key: &str, headers: &HeaderMap, options: &ConnectionOptions) -> Result<Vec<u8>> {
     let mut request = format!("GET {} HTTP/1.1\r\n", target.resource).into_bytes();
     let mut field = |name: &str, value: &[u8]| {
         request.extend_from_slice(name.as_bytes());
@@ -214,8 +224,11 @@ fn request(target: &Target, key: &str, headers: &HeaderMap, subprotocols: &[Stri
     field("Connection", b"Upgrade");
     field("Sec-WebSocket-Key", key.as_bytes());
     field("Sec-WebSocket-Version", b"13");
-    if !subprotocols.is_empty() {
-        field("Sec-WebSocket-Protocol", subprotocols.join(", ").as_bytes());
+    if !options.subprotocols.is_empty() {
+        field("Sec-WebSocket-Protocol", options.subprotocols.join(", ").as_bytes());
+    }
+    if let Some(offered) = &options.per_message_deflate {
+        field("Sec-WebSocket-Extensions", deflate::offer(offered).as_bytes());
     }
     if let Some(authorization) = &target.authorization
         && !headers.contains_key(AUTHORIZATION)
@@ -258,7 +271,11 @@ impl Driver {
         Ok(())
     }
 
-    fn read_response(&mut self, expected_accept: &str, offered: &[String]) -> Result<UpgradeResponse> {
+    fn read_response(
+        &mut self,
+        expected_accept: &str,
+        offered: &ConnectionOptions,
+    ) -> Result<(UpgradeResponse, Option<PerMessageDeflateAgreement>)> {
         let response = self.read_head()?;
         let (status, headers) = (response.status(), response.headers());
         if status == StatusCode::SWITCHING_PROTOCOLS {

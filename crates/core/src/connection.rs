@@ -11,10 +11,17 @@ use bytes::Bytes;
 use tungstenite::{
     Message, WebSocket,
     error::{CapacityError, ProtocolError},
-    protocol::{Role, WebSocketConfig, frame::coding::CloseCode},
+    protocol::{
+        Role, WebSocketConfig, WebSocketContext,
+        frame::{
+            Frame, FrameHeader,
+            coding::{CloseCode, Data, OpCode},
+        },
+    },
 };
 
 use crate::{
+    deflate::{Codec, Inbound, MessageKind, PerMessageDeflateAgreement, PerMessageDeflateOptions},
     error::{Error, Result},
     event::{CloseFrame, WebSocketEvent},
     outbound::Outbound,
@@ -107,19 +114,32 @@ impl Default for Limits {
 /// assert!(matches!(events.last(), Some(WebSocketEvent::Quit)));
 /// ```
 pub struct Connection<S> {
-    socket: WebSocket<Outbound<S>>,
+    socket: WebSocket<Outbound<Inbound<S>>>,
+    /// There where compression was agreed on.
+    codec: Option<Box<Codec>>,
     state: State,
     activated: bool,
     /// Accepted messages that wait until the stream has taken what went before them.
-    queue: VecDeque<Message>,
+    queue: VecDeque<Outgoing>,
     /// Payload bytes in `queue`.
     queued: usize,
     unread_pongs: usize,
+    /// Whether the end that has been read waits for the next step.
+    holds_end: bool,
     limits: Limits,
+}
+
+/// An accepted message. It is compressed when it is written, so that the order of both is the same.
+struct Outgoing {
+    message: Message,
+    may_compress: bool,
 }
 
 enum State {
     Open,
+    /// The peer's end has been read behind messages that nobody has seen yet. The next step acts on it;
+    /// what is sent until then goes out ahead of the answer.
+    EndRead(PeersEnd),
     /// The closing handshake runs. Its deadline is armed by the first step.
     Closing {
         deadline: Option<Instant>,
@@ -137,15 +157,21 @@ enum State {
     Ended,
 }
 
+/// How the peer ends a connection, or makes us do it.
+enum PeersEnd {
+    Close(CloseFrame),
+    Violation(CloseCode, Error),
+}
+
 impl<S> Connection<S> {
     /// The underlying stream.
     pub fn stream(&self) -> &S {
-        self.socket.get_ref().stream()
+        self.socket.get_ref().stream().stream()
     }
 
     /// The underlying stream. Reading or writing it breaks the connection.
     pub fn stream_mut(&mut self) -> &mut S {
-        self.socket.get_mut().stream_mut()
+        self.socket.get_mut().stream_mut().stream_mut()
     }
 
     /// Bytes accepted for sending and not yet taken by the stream.
@@ -155,12 +181,19 @@ impl<S> Connection<S> {
 
     /// Whether messages can be sent.
     pub fn is_open(&self) -> bool {
-        matches!(self.state, State::Open)
+        matches!(self.state, State::Open | State::EndRead(_))
     }
 
     /// Whether nothing is left to do but to give out the last events.
     pub fn is_over(&self) -> bool {
         matches!(self.state, State::Ending | State::Ended)
+    }
+
+    /// From now on a step that reads the peer's Close frame, or a violation of the protocol, leaves it to
+    /// the next step, for a handler that is given a turn's events after the turn: it can still answer
+    /// the messages that came before the end.
+    pub(crate) fn hold_end(&mut self, hold: bool) {
+        self.holds_end = hold;
     }
 
     /// Whether `Quit` has been given out.
@@ -181,7 +214,7 @@ impl<S> Connection<S> {
     /// Whether the time given to the next [`step`](Self::step) matters. An open connection has no
     /// deadline, so that a loop need not read the clock on every turn.
     pub fn needs_clock(&self) -> bool {
-        matches!(self.state, State::Closing { .. } | State::Failing { .. })
+        matches!(self.state, State::EndRead(_) | State::Closing { .. } | State::Failing { .. })
     }
 
     /// When a step has to be made even though the stream is not ready.
@@ -196,19 +229,42 @@ impl<S> Connection<S> {
 impl<S: Read + Write> Connection<S> {
     /// A connection over a stream that has been upgraded; `tail` are the bytes read past the 101.
     pub fn new(stream: S, tail: Vec<u8>, limits: Limits) -> Self {
+        Self::over(Inbound::plain(stream), tail, None, limits)
+    }
+
+    /// As [`new`](Self::new), with compression as agreed on.
+    pub fn with_per_message_deflate(
+        stream: S,
+        mut tail: Vec<u8>,
+        limits: Limits,
+        options: PerMessageDeflateOptions,
+        agreed: PerMessageDeflateAgreement,
+    ) -> Self {
+        let inbound = Inbound::following(stream, &mut tail);
+        Self::over(inbound, tail, Some(Box::new(Codec::new(options, agreed))), limits)
+    }
+
+    fn over(stream: Inbound<S>, tail: Vec<u8>, codec: Option<Box<Codec>>, limits: Limits) -> Self {
+        let mut max_received = limits.max_message_size;
+        if codec.is_some() {
+            // What cannot be compressed grows when it is. The message itself is measured once inflated.
+            max_received = max_received.saturating_add(max_received / 8 + 64);
+        }
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_SIZE)
             // Every frame goes to `Outbound` at once.
             .write_buffer_size(0)
-            .max_message_size(Some(limits.max_message_size))
+            .max_message_size(Some(max_received))
             .max_frame_size(Some(limits.max_frame_size));
         Self {
             socket: WebSocket::from_partially_read(Outbound::new(stream), tail, Role::Client, Some(config)),
+            codec,
             state: State::Open,
             activated: false,
             queue: VecDeque::new(),
             queued: 0,
             unread_pongs: 0,
+            holds_end: false,
             limits,
         }
     }
@@ -230,9 +286,12 @@ impl<S: Read + Write> Connection<S> {
                 return Step::Event(WebSocketEvent::Quit);
             }
             State::Ended => return Step::Ended,
-            State::Open | State::Closing { .. } | State::Failing { .. } => {}
+            State::Open | State::EndRead(_) | State::Closing { .. } | State::Failing { .. } => {}
         }
         self.send_pending();
+        if let Some(step) = self.act_on_end() {
+            return step;
+        }
         if self.is_past_deadline(now) || self.violation_was_told() {
             return self.finish();
         }
@@ -252,25 +311,35 @@ impl<S: Read + Write> Connection<S> {
 
     /// Sends a text message.
     pub fn send_text(&mut self, text: &str) -> Result<Sent> {
-        self.send(Message::text(text))
+        self.send(Message::text(text), true)
     }
 
     /// Sends a binary message.
     pub fn send_binary(&mut self, data: Bytes) -> Result<Sent> {
-        self.send(Message::Binary(data))
+        self.send(Message::Binary(data), true)
+    }
+
+    /// Sends a text message uncompressed, whatever was agreed on.
+    pub fn send_text_uncompressed(&mut self, text: &str) -> Result<Sent> {
+        self.send(Message::text(text), false)
+    }
+
+    /// Sends a binary message uncompressed, whatever was agreed on.
+    pub fn send_binary_uncompressed(&mut self, data: Bytes) -> Result<Sent> {
+        self.send(Message::Binary(data), false)
     }
 
     /// Sends a ping of at most 125 bytes (RFC 6455, section 5.5.2).
     pub fn send_ping(&mut self, data: Bytes) -> Result<Sent> {
         check_control_payload("ping payload", &data)?;
-        self.send(Message::Ping(data))
+        self.send(Message::Ping(data), false)
     }
 
     /// Sends an unsolicited pong of at most 125 bytes (RFC 6455, section 5.5.3). The pongs that
     /// answer pings are sent without any doing of yours.
     pub fn send_pong(&mut self, data: Bytes) -> Result<Sent> {
         check_control_payload("pong payload", &data)?;
-        self.send(Message::Pong(data))
+        self.send(Message::Pong(data), false)
     }
 
     /// Starts the closing handshake; `None` sends code 1000. Messages accepted before go out first.
@@ -279,7 +348,7 @@ impl<S: Read + Write> Connection<S> {
     pub fn close(&mut self, frame: Option<CloseFrame>) -> Result<()> {
         let frame = frame.unwrap_or_else(|| CloseFrame::new(CloseFrame::NORMAL, ""));
         check_close_frame(&frame)?;
-        if self.is_open() {
+        if matches!(self.state, State::Open) {
             tracing::debug!(code = frame.code, "closing the connection");
             self.state = State::Closing { deadline: None, unsent: Some(frame), received: None };
             self.send_pending();
@@ -301,9 +370,10 @@ impl<S: Read + Write> Connection<S> {
     /// `Quit` follows.
     pub fn abandon(&mut self) {
         if !self.is_over() {
-            if self.is_open() {
+            if matches!(self.state, State::Open) {
                 self.write_close(&CloseFrame::new(CloseFrame::NORMAL, ""));
             }
+            self.act_on_end();
             // What was corked or blocked goes first, and the Close frame behind it.
             self.socket.get_mut().send_unsent();
             self.drop_queue();
@@ -348,7 +418,7 @@ impl<S: Read + Write> Connection<S> {
         }
     }
 
-    fn send(&mut self, message: Message) -> Result<Sent> {
+    fn send(&mut self, message: Message, may_compress: bool) -> Result<Sent> {
         if !self.is_open() {
             return Err(Error::ConnectionClosed("nothing can be sent once closing has begun"));
         }
@@ -359,10 +429,10 @@ impl<S: Read + Write> Connection<S> {
         tracing::trace!(bytes = size, kind = kind_of(&message), "sending");
         if self.socket.get_ref().is_blocked() {
             self.queued += size;
-            self.queue.push_back(message);
+            self.queue.push_back(Outgoing { message, may_compress });
             return Ok(Sent::Queued);
         }
-        self.write(message);
+        self.compress_and_write(message, may_compress);
         let outbound = self.socket.get_ref();
         if let Some(failure) = outbound.failure() {
             return Err(Error::io("sending", io::Error::new(failure.kind(), failure.to_string())));
@@ -370,11 +440,41 @@ impl<S: Read + Write> Connection<S> {
         Ok(if outbound.unsent() == 0 { Sent::Flushed } else { Sent::Queued })
     }
 
+    fn compress_and_write(&mut self, message: Message, may_compress: bool) {
+        if may_compress && self.codec.is_some() {
+            self.write_compressed(message);
+        } else {
+            self.write(message);
+        }
+    }
+
+    // Out of line, as what follows a Close frame is: in line they cost a plain send 5 ns.
+    #[cold]
+    fn write_compressed(&mut self, message: Message) {
+        let Some(codec) = &mut self.codec else { return };
+        let message = compressed(codec, message);
+        self.write(message);
+    }
+
+    #[inline]
     fn write(&mut self, message: Message) {
         // A pong only fills tungstenite's slot for one; `flush` makes a frame of it.
-        let written = self.socket.write(message).and_then(|()| self.socket.flush());
+        let written = if self.socket.can_write() {
+            self.socket.write(message).and_then(|()| self.socket.flush())
+        } else {
+            self.write_after_peers_close(message)
+        };
         // `Outbound` takes everything and this connection is open, so there is nothing to refuse.
         debug_assert!(written.is_ok(), "{written:?}");
+    }
+
+    /// tungstenite writes nothing once it has read a Close frame. RFC 6455, section 5.5.1, does allow it
+    /// until that is answered: a context of its own makes the frame.
+    #[cold]
+    fn write_after_peers_close(&mut self, message: Message) -> tungstenite::Result<()> {
+        let mut context = WebSocketContext::new(Role::Client, None);
+        let outbound = self.socket.get_mut();
+        context.write(outbound, message).and_then(|()| context.flush(outbound))
     }
 
     fn write_close(&mut self, frame: &CloseFrame) {
@@ -394,9 +494,9 @@ impl<S: Read + Write> Connection<S> {
                 return;
             }
             self.unread_pongs = 0;
-            let Some(message) = self.queue.pop_front() else { break };
+            let Some(Outgoing { message, may_compress }) = self.queue.pop_front() else { break };
             self.queued -= message.len();
-            self.write(message);
+            self.compress_and_write(message, may_compress);
         }
         if let State::Closing { unsent, .. } = &mut self.state
             && let Some(frame) = unsent.take()
@@ -430,14 +530,14 @@ impl<S: Read + Write> Connection<S> {
     fn read(&mut self) -> Step {
         loop {
             match self.socket.read() {
-                Ok(Message::Text(text)) => {
-                    tracing::trace!(bytes = text.len(), "text message");
-                    return Step::Event(WebSocketEvent::TextMessage(text.into()));
+                Ok(Message::Text(text)) if self.codec.is_some() => {
+                    return self.open(MessageKind::Text, text.into());
                 }
-                Ok(Message::Binary(data)) => {
-                    tracing::trace!(bytes = data.len(), "binary message");
-                    return Step::Event(WebSocketEvent::BinaryMessage(data));
+                Ok(Message::Binary(data)) if self.codec.is_some() => {
+                    return self.open(MessageKind::Binary, data);
                 }
+                Ok(Message::Text(text)) => return text_message(text.into()),
+                Ok(Message::Binary(data)) => return binary_message(data),
                 Ok(Message::Ping(data)) => {
                     tracing::trace!(bytes = data.len(), "ping");
                     self.answer();
@@ -451,10 +551,11 @@ impl<S: Read + Write> Connection<S> {
                     return Step::Event(WebSocketEvent::Pong(data));
                 }
                 Ok(Message::Close(frame)) => {
-                    self.note_close(frame);
-                    // The next step arms the deadline: `now` may be stale, and a blocking read for
-                    // the end of the stream needs the deadline first.
-                    return self.idle();
+                    let frame = frame.map_or(CloseFrame::new(CloseFrame::NO_STATUS, ""), |frame| {
+                        CloseFrame::new(frame.code.into(), frame.reason.as_str())
+                    });
+                    tracing::debug!(code = frame.code, "close frame received");
+                    return self.end_by_peer(PeersEnd::Close(frame));
                 }
                 // Only given out where raw frames are written.
                 Ok(Message::Frame(_)) => {}
@@ -466,17 +567,62 @@ impl<S: Read + Write> Connection<S> {
         }
     }
 
+    /// Gives out a message of a connection with compression, inflated if it came compressed.
+    fn open(&mut self, kind: MessageKind, received: Bytes) -> Step {
+        let compressed = self.socket.get_mut().stream_mut().next_message();
+        let Some(codec) = &mut self.codec else { return Step::Idle };
+        match codec.open((kind, received), compressed, self.limits.max_message_size) {
+            Ok((MessageKind::Text, text)) => text_message(text),
+            Ok((MessageKind::Binary, data)) => binary_message(data),
+            Err(error) => {
+                let code = match error {
+                    Error::MessageTooLarge { .. } => CloseCode::Size,
+                    // RFC 6455, section 7.4.1: data that is not what the message says it is.
+                    _ => CloseCode::Invalid,
+                };
+                self.end_by_peer(PeersEnd::Violation(code, error))
+            }
+        }
+    }
+
     /// Writes the pong or Close that tungstenite has queued as an answer.
     fn answer(&mut self) {
         // `Outbound` takes everything; after the end of the stream nobody hears it.
         let _ = self.socket.flush();
     }
 
-    fn note_close(&mut self, frame: Option<tungstenite::protocol::CloseFrame>) {
-        let frame = frame.map_or(CloseFrame::new(CloseFrame::NO_STATUS, ""), |frame| {
-            CloseFrame::new(frame.code.into(), frame.reason.as_str())
-        });
-        tracing::debug!(code = frame.code, "close frame received");
+    fn end_by_peer(&mut self, end: PeersEnd) -> Step {
+        if self.holds_end && matches!(self.state, State::Open) {
+            self.state = State::EndRead(end);
+            return Step::Idle;
+        }
+        self.act_on(end)
+    }
+
+    /// Acts on an end that was read before.
+    fn act_on_end(&mut self) -> Option<Step> {
+        if !matches!(self.state, State::EndRead(_)) {
+            return None;
+        }
+        match std::mem::replace(&mut self.state, State::Open) {
+            State::EndRead(end) => Some(self.act_on(end)),
+            _ => None,
+        }
+    }
+
+    fn act_on(&mut self, end: PeersEnd) -> Step {
+        match end {
+            PeersEnd::Close(frame) => {
+                self.note_close(frame);
+                // The next step arms the deadline: `now` may be stale, and a blocking read for
+                // the end of the stream needs the deadline first.
+                self.idle()
+            }
+            PeersEnd::Violation(code, error) => self.violated(code, error),
+        }
+    }
+
+    fn note_close(&mut self, frame: CloseFrame) {
         // Where our own Close was still queued, tungstenite has an answer ready in its place.
         let has_answer = match &mut self.state {
             State::Closing { unsent, received, .. } => {
@@ -515,11 +661,16 @@ impl<S: Read + Write> Connection<S> {
             E::Io(error) => return self.end_of_stream(Error::io("receiving", error)),
             E::Protocol(ProtocolError::ReceivedAfterClosing) => return self.finish(),
             E::Capacity(CapacityError::MessageTooLong { size, max_size }) => {
-                (CloseCode::Size, Error::MessageTooLarge { size, limit: max_size })
+                let limit = max_size.min(self.limits.max_message_size);
+                (CloseCode::Size, Error::MessageTooLarge { size, limit })
             }
             E::Utf8(_) => (CloseCode::Invalid, Error::InvalidUtf8),
             error => (CloseCode::Protocol, Error::Protocol(error.to_string())),
         };
+        self.end_by_peer(PeersEnd::Violation(code, error))
+    }
+
+    fn violated(&mut self, code: CloseCode, error: Error) -> Step {
         // RFC 6455, section 7.1.7: _Fail the WebSocket Connection_ says why before it ends.
         self.drop_queue();
         self.write_close(&CloseFrame::new(code.into(), ""));
@@ -550,7 +701,7 @@ impl<S: Read + Write> Connection<S> {
                 WebSocketEvent::Error(error)
             }
             // Nothing else comes to an end by itself.
-            state @ (State::Open | State::Ending | State::Ended) => {
+            state @ (State::Open | State::EndRead(_) | State::Ending | State::Ended) => {
                 self.state = state;
                 return Step::Idle;
             }
@@ -558,6 +709,28 @@ impl<S: Read + Write> Connection<S> {
         self.state = State::Ending;
         Step::Event(last)
     }
+}
+
+fn text_message(text: Bytes) -> Step {
+    tracing::trace!(bytes = text.len(), "text message");
+    Step::Event(WebSocketEvent::TextMessage(text))
+}
+
+fn binary_message(data: Bytes) -> Step {
+    tracing::trace!(bytes = data.len(), "binary message");
+    Step::Event(WebSocketEvent::BinaryMessage(data))
+}
+
+/// The message to be written for this one.
+fn compressed(codec: &mut Codec, message: Message) -> Message {
+    let (kind, data) = match &message {
+        Message::Text(text) => (Data::Text, text.as_bytes()),
+        Message::Binary(data) => (Data::Binary, &data[..]),
+        _ => return message,
+    };
+    let Some(payload) = codec.deflate(data) else { return message };
+    let header = FrameHeader { rsv1: true, opcode: OpCode::Data(kind), ..FrameHeader::default() };
+    Message::Frame(Frame::from_payload(header, payload))
 }
 
 /// Refuses a Close frame that must not be sent (RFC 6455, sections 5.5.1 and 7.4).

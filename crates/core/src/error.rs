@@ -89,7 +89,7 @@ pub enum Error {
         /// The server's answer, where it was a well-formed HTTP response.
         response: Option<Box<RefusedUpgrade>>,
     },
-    /// The peer violated RFC 6455.
+    /// The peer violated RFC 6455 or RFC 7692.
     #[error("protocol violation: {0}")]
     Protocol(String),
     /// The peer sent a text message or close reason that is not UTF-8.
@@ -182,7 +182,7 @@ pub enum ErrorCode {
     Tls,
     /// The server refused the upgrade.
     Handshake,
-    /// The peer violated RFC 6455.
+    /// The peer violated RFC 6455 or RFC 7692.
     Protocol,
     /// The peer sent text that is not UTF-8.
     InvalidUtf8,

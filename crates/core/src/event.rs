@@ -91,6 +91,10 @@ pub enum ControlMessage {
     SendText(String),
     /// Send a binary message.
     SendBinary(Bytes),
+    /// Send a text message uncompressed even where compression was agreed on.
+    SendTextUncompressed(String),
+    /// Send a binary message uncompressed even where compression was agreed on.
+    SendBinaryUncompressed(Bytes),
     /// Send a ping of at most 125 bytes.
     SendPing(Bytes),
     /// Send a pong of at most 125 bytes.

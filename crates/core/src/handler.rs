@@ -100,6 +100,12 @@ pub trait S9WebSocketClientHandler<C> {
         true
     }
 
+    /// Whether what [`on_event`](Self::on_event) is given is acted on after the turn only. The end of the
+    /// connection then gets a turn of its own, so that the messages before it can still be answered.
+    fn acts_later(&self) -> bool {
+        false
+    }
+
     /// Whether the next turn has something to do for the handler, so that the loop must not wait
     /// for the socket first. Asked right before each wait.
     fn has_work(&mut self) -> bool {

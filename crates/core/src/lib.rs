@@ -14,6 +14,7 @@ mod channel;
 mod clients;
 mod connect;
 mod connection;
+mod deflate;
 mod error;
 mod event;
 mod event_signal;
@@ -34,6 +35,7 @@ pub use clients::{
 };
 pub use connect::{Canceller, UpgradeResponse};
 pub use connection::{Connection, Limits, Sent, Step};
+pub use deflate::{PerMessageDeflateAgreement, PerMessageDeflateOptions};
 pub use error::{Error, ErrorCode, RefusedUpgrade, Result};
 pub use event::{CloseFrame, ControlMessage, WebSocketEvent};
 pub use event_signal::{EventSignal, Listener};

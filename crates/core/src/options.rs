@@ -5,6 +5,7 @@ use std::{net::IpAddr, time::Duration};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::{
+    deflate::PerMessageDeflateOptions,
     error::{Error, Result},
     tls_options::TlsOptions,
 };
@@ -36,6 +37,7 @@ pub(crate) struct ConnectionOptions {
     pub(crate) ttl: Option<u32>,
     pub(crate) headers: HeaderMap,
     pub(crate) subprotocols: Vec<String>,
+    pub(crate) per_message_deflate: Option<PerMessageDeflateOptions>,
     pub(crate) connect_timeout: Duration,
     pub(crate) close_timeout: Duration,
     pub(crate) max_message_size: usize,
@@ -60,6 +62,7 @@ impl Default for ConnectionOptions {
             ttl: None,
             headers: HeaderMap::new(),
             subprotocols: Vec::new(),
+            per_message_deflate: None,
             connect_timeout: Duration::from_secs(30),
             close_timeout: Duration::from_secs(5),
             max_message_size: 64 << 20,
@@ -193,6 +196,14 @@ macro_rules! connection_options {
             }
             self.connection.subprotocols = parsed;
             Ok(self)
+        }
+
+        /// Offers the server to compress messages (RFC 7692); `None`, the default, does not.
+        ///
+        /// Whether it agreed is in [`UpgradeResponse::extensions`](crate::UpgradeResponse).
+        pub fn per_message_deflate(mut self, offered: Option<PerMessageDeflateOptions>) -> Self {
+            self.connection.per_message_deflate = offered;
+            self
         }
 
         /// The one deadline over name resolution, TCP, TLS and upgrade; 30 s by default.

@@ -80,7 +80,7 @@ where
     if client.as_mut().is_running() {
         handler.on_poll(client);
     }
-    client.as_mut().begin_turn();
+    client.as_mut().begin_turn(handler.acts_later());
     let mut events = 0_usize;
     loop {
         if !handler.has_room() && !client.as_mut().must_end() {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::{
-    connect::{Canceller, UpgradeResponse, connect},
+    connect::{Canceller, UpgradeResponse, Upgraded, connect},
     connection::{Connection, Limits, Sent, Step},
     error::{Error, Result},
     event::CloseFrame,
@@ -113,9 +113,16 @@ impl Session {
             max_buffered_amount: options.max_buffered_amount,
             close_timeout: options.close_timeout,
         };
+        let Upgraded { transport, tail, response, per_message_deflate } = upgraded;
+        let connection = match (per_message_deflate, options.per_message_deflate.clone()) {
+            (Some(agreed), Some(deflate)) => {
+                Connection::with_per_message_deflate(transport, tail, limits, deflate, agreed)
+            }
+            _ => Connection::new(transport, tail, limits),
+        };
         Ok(Self {
-            connection: Connection::new(upgraded.transport, upgraded.tail, limits),
-            response: upgraded.response,
+            connection,
+            response,
             options,
             wait,
             timeouts: None,
@@ -143,6 +150,16 @@ impl Session {
     /// Sends a binary message and flushes it, as [`send_text_message`](Self::send_text_message) does.
     pub fn send_binary_message(&mut self, data: impl Into<Bytes>) -> Result<Sent> {
         self.send(|connection| connection.send_binary(data.into()))
+    }
+
+    /// Sends a text message uncompressed even where compression was agreed on, and flushes it.
+    pub fn send_text_message_uncompressed(&mut self, text: &str) -> Result<Sent> {
+        self.connection.send_text_uncompressed(text)
+    }
+
+    /// Sends a binary message uncompressed even where compression was agreed on, and flushes it.
+    pub fn send_binary_message_uncompressed(&mut self, data: impl Into<Bytes>) -> Result<Sent> {
+        self.connection.send_binary_uncompressed(data.into())
     }
 
     /// Sends a ping of at most 125 bytes and flushes it (RFC 6455, section 5.5.2).
@@ -345,7 +362,8 @@ impl Session {
         self.activated && !self.connection.has_ended()
     }
 
-    pub(crate) fn begin_turn(&mut self) {
+    pub(crate) fn begin_turn(&mut self, holds_end: bool) {
+        self.connection.hold_end(holds_end);
         if self.is_blocking {
             self.turn_began = Instant::now();
         }

@@ -2,12 +2,16 @@
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, StatusCode,
+    HeaderMap, HeaderName, HeaderValue, StatusCode,
     header::{CONNECTION, CONTENT_LENGTH, LOCATION, TRANSFER_ENCODING, UPGRADE},
     header::{SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL},
 };
 
-use crate::error::{Error, RefusedUpgrade};
+use crate::{
+    deflate::{self, PerMessageDeflateAgreement},
+    error::{Error, RefusedUpgrade},
+    options::ConnectionOptions,
+};
 
 /// Most bytes of a refusal's body that are kept.
 pub(crate) const MAX_BODY: usize = 64 << 10;
@@ -33,14 +37,16 @@ pub struct UpgradeResponse {
     pub headers: Vec<(String, String)>,
     /// The subprotocol that the server chose, if it chose one.
     pub subprotocol: Option<String>,
+    /// The extensions agreed on, as in the WebSocket API; empty if there is none.
+    pub extensions: String,
 }
 
 /// Checks a 101, or says why it cannot be trusted to be one.
 pub(crate) fn accept(
     headers: &HeaderMap,
     expected_accept: &str,
-    offered: &[String],
-) -> Result<UpgradeResponse, Error> {
+    offered: &ConnectionOptions,
+) -> Result<(UpgradeResponse, Option<PerMessageDeflateAgreement>), Error> {
     let refuse = |reason: String| refusal(StatusCode::SWITCHING_PROTOCOLS, headers, Bytes::new(), reason);
     if !tokens(headers, &UPGRADE).any(|token| token.eq_ignore_ascii_case("websocket")) {
         return Err(refuse("the response has no \"Upgrade: websocket\"".into()));
@@ -54,15 +60,14 @@ pub(crate) fn accept(
     {
         return Err(refuse("Sec-WebSocket-Accept is not the answer to our key".into()));
     }
-    if let Some(extension) = tokens(headers, &SEC_WEBSOCKET_EXTENSIONS).next() {
-        return Err(refuse(format!("the server chose the extension {extension:?}, which was not offered")));
-    }
+    let extensions = headers.get_all(SEC_WEBSOCKET_EXTENSIONS).iter().map(HeaderValue::as_bytes);
+    let agreed = deflate::agree(extensions, offered.per_message_deflate.as_ref()).map_err(&refuse)?;
     let mut chosen = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter();
     let subprotocol = match (chosen.next(), chosen.next()) {
         (None, _) => None,
         (Some(name), None) => {
             let name = String::from_utf8_lossy(name.as_bytes().trim_ascii()).into_owned();
-            if !offered.contains(&name) {
+            if !offered.subprotocols.contains(&name) {
                 return Err(refuse(format!(
                     "the server chose the subprotocol {name:?}, which was not offered"
                 )));
@@ -71,11 +76,13 @@ pub(crate) fn accept(
         }
         (Some(_), Some(_)) => return Err(refuse("the server chose several subprotocols".into())),
     };
-    Ok(UpgradeResponse {
+    let response = UpgradeResponse {
         status: StatusCode::SWITCHING_PROTOCOLS.as_u16(),
         headers: as_pairs(headers),
         subprotocol,
-    })
+        extensions: agreed.as_ref().map(ToString::to_string).unwrap_or_default(),
+    };
+    Ok((response, agreed))
 }
 
 /// The error for a response other than 101.

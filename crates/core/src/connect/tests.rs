@@ -310,8 +310,9 @@ fn over_tls_the_upgrade_is_the_same() {
 #[test]
 fn user_info_becomes_basic_authorization_unless_a_header_says_otherwise() {
     let target = Target::parse("ws://us%C3%A9r:p%40ss@h").unwrap();
-    let sent =
-        |headers: &HeaderMap| String::from_utf8(request(&target, "key", headers, &[]).unwrap()).unwrap();
+    let sent = |headers: &HeaderMap| {
+        String::from_utf8(request(&target, "key", headers, &options()).unwrap()).unwrap()
+    };
     let expected = format!("Basic {}", BASE64.encode("us\u{e9}r:p@ss"));
     assert_eq!(field(&sent(&HeaderMap::new()), "Authorization"), Some(expected.as_str()));
     let extra = [("Authorization".to_owned(), "Bearer t".to_owned())];
@@ -328,7 +329,7 @@ fn a_host_header_replaces_ours_and_extra_headers_replace_those_of_the_options() 
         [("x-a", "3"), ("HOST", "b.example")].map(|(name, value)| (name.to_owned(), value.to_owned()));
     let headers = merged(&options.headers, &extra).unwrap();
     let target = Target::parse("ws://h").unwrap();
-    let text = String::from_utf8(request(&target, "key", &headers, &[]).unwrap()).unwrap();
+    let text = String::from_utf8(request(&target, "key", &headers, &options).unwrap()).unwrap();
     assert_eq!(field(&text, "host"), Some("b.example"));
     assert_eq!(text.to_lowercase().matches("\r\nhost: ").count(), 1, "{text}");
     assert_eq!((field(&text, "x-a"), field(&text, "x-b")), (Some("3"), Some("2")));

@@ -14,6 +14,7 @@ pub(crate) const BINARY: u8 = 2;
 pub(crate) const CLOSE: u8 = 8;
 pub(crate) const PING: u8 = 9;
 pub(crate) const PONG: u8 = 10;
+pub(crate) const RSV1: u8 = 0x40;
 
 /// What one read of the stream comes to.
 #[derive(Clone, Debug)]
@@ -125,6 +126,8 @@ impl Write for Script {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Frame {
     pub(crate) fin: bool,
+    /// Whether RSV1 is set (RFC 7692, section 6).
+    pub(crate) compressed: bool,
     pub(crate) opcode: u8,
     pub(crate) payload: Vec<u8>,
 }
@@ -132,7 +135,7 @@ pub(crate) struct Frame {
 impl Frame {
     /// A whole frame.
     pub(crate) fn new(opcode: u8, payload: impl Into<Vec<u8>>) -> Self {
-        Self { fin: true, opcode, payload: payload.into() }
+        Self { fin: true, compressed: false, opcode, payload: payload.into() }
     }
 
     pub(crate) fn close(code: u16, reason: &str) -> Self {
@@ -156,7 +159,7 @@ pub(crate) fn client_frames(mut bytes: &[u8]) -> (Vec<Frame>, &[u8]) {
 
 fn client_frame(bytes: &[u8]) -> Option<(Frame, usize)> {
     let (&first, &second) = (bytes.first()?, bytes.get(1)?);
-    assert_eq!(first & 0x70, 0, "no reserved bit may be set");
+    assert_eq!(first & 0x30, 0, "no reserved bit but RSV1 may be set");
     // RFC 6455, section 5.1: a client masks every frame.
     assert_eq!(second & 0x80, 0x80, "every frame of a client is masked");
     let (length, start) = match second & 0x7f {
@@ -167,7 +170,8 @@ fn client_frame(bytes: &[u8]) -> Option<(Frame, usize)> {
     let mask: [u8; 4] = bytes.get(start..start + 4)?.try_into().unwrap();
     let payload = bytes.get(start + 4..start + 4 + length)?;
     let payload = payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
-    let frame = Frame { fin: first & 0x80 != 0, opcode: first & 0x0f, payload };
+    let frame =
+        Frame { fin: first & 0x80 != 0, compressed: first & RSV1 != 0, opcode: first & 0x0f, payload };
     Some((frame, start + 4 + length))
 }
 

@@ -185,6 +185,15 @@ pub(crate) fn serve_raw<T: Send + 'static>(
     tail: Vec<u8>,
     script: impl FnOnce(TcpStream) -> T + Send + 'static,
 ) -> Server<T> {
+    serve_raw_with("", tail, |tcp, _| script(tcp))
+}
+
+/// As [`serve_raw`], with these header fields in the response; `script` is given the request too.
+pub(crate) fn serve_raw_with<T: Send + 'static>(
+    fields: &'static str,
+    tail: Vec<u8>,
+    script: impl FnOnce(TcpStream, String) -> T + Send + 'static,
+) -> Server<T> {
     let (address, result) = on_connection(None, move |mut tcp| {
         let mut request = Vec::new();
         let mut byte = [0];
@@ -196,13 +205,13 @@ pub(crate) fn serve_raw<T: Send + 'static>(
         let key = request.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap();
         let mut response = format!(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Accept: {}\r\n\r\n",
+             Sec-WebSocket-Accept: {}\r\n{fields}\r\n",
             derive_accept_key(key.as_bytes())
         )
         .into_bytes();
         response.extend(tail);
         tcp.write_all(&response).unwrap();
-        script(tcp)
+        script(tcp, request)
     });
     Server { url: format!("ws://{address}"), ca: None, result }
 }

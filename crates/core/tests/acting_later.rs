@@ -1,0 +1,140 @@
+//! Handlers that are given a turn's events after the turn, as JavaScript is given a batch: what they send in
+//! answer goes out ahead of the answer to an end that was read with it.
+#![allow(clippy::unwrap_used)]
+
+#[allow(dead_code)]
+mod script;
+#[allow(dead_code)]
+mod server;
+
+use std::io::Read;
+
+use s9_websocket_core::*;
+use script::{BINARY, CLOSE, Frame, PONG, TEXT, client_frames, close_frame, frame, line, raw_frame};
+use server::*;
+
+/// A frame whose reserved bit nothing was agreed on for.
+const VIOLATION: u8 = 0xc0 | TEXT;
+
+#[derive(Default)]
+struct Batch {
+    events: Vec<WebSocketEvent>,
+}
+
+impl S9WebSocketClientHandler<Session> for Batch {
+    fn on_event(&mut self, _: &mut Session, event: WebSocketEvent) {
+        self.events.push(event);
+    }
+
+    fn acts_later(&self) -> bool {
+        true
+    }
+}
+
+fn connect(url: &str, blocking: bool) -> Session {
+    let canceller = Canceller::new();
+    if !blocking {
+        return Session::connect_non_blocking(url, &[], NonBlockingOptions::new(), &canceller).unwrap();
+    }
+    let mut session = Session::connect_blocking(url, &[], BlockingOptions::new(), &canceller).unwrap();
+    session.set_blocking().unwrap();
+    session
+}
+
+/// Has a server send `bytes` at once and `act` do something at each event after its turn: the events, and
+/// the frames that the server received.
+fn turn_by_turn(
+    bytes: &[Vec<u8>],
+    blocking: bool,
+    act: impl Fn(&mut Session, &WebSocketEvent),
+) -> (Vec<String>, Vec<Frame>) {
+    let server = serve_raw(bytes.concat(), |mut tcp| {
+        let mut received = Vec::new();
+        let mut buffer = [0; 4096];
+        loop {
+            let count = tcp.read(&mut buffer).unwrap();
+            received.extend(&buffer[..count]);
+            let (frames, _) = client_frames(&received);
+            if count == 0 || frames.last().is_some_and(|frame| frame.opcode == CLOSE) {
+                return frames;
+            }
+        }
+    });
+    let mut session = connect(&server.url, blocking);
+    let (mut log, mut is_over) = (Vec::new(), false);
+    while !is_over {
+        let mut batch = Batch::default();
+        is_over = turn(&mut session, &mut batch) == Turn::Ended;
+        for event in &batch.events {
+            log.push(line(event));
+            act(&mut session, event);
+        }
+    }
+    (log, server.join())
+}
+
+fn echo(session: &mut Session, event: &WebSocketEvent) {
+    match event {
+        WebSocketEvent::TextMessage(text) => {
+            session.send_text_message(str::from_utf8(text).unwrap()).unwrap();
+        }
+        WebSocketEvent::BinaryMessage(data) => {
+            session.send_binary_message(data.clone()).unwrap();
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn messages_read_with_a_violation_are_answered_before_it_is_told() {
+    for blocking in [false, true] {
+        let bytes = [frame(TEXT, "one"), frame(BINARY, "two"), raw_frame(VIOLATION, "")];
+        let (log, frames) = turn_by_turn(&bytes, blocking, echo);
+        assert_eq!(log, ["activated", "text one", "binary two", "error ERR_S9_PROTOCOL", "quit"]);
+        assert_eq!(frames, [Frame::new(TEXT, "one"), Frame::new(BINARY, "two"), Frame::close(1002, "")]);
+    }
+}
+
+#[test]
+fn messages_read_with_a_close_frame_are_answered_before_it_is() {
+    for blocking in [false, true] {
+        let bytes = [frame(TEXT, "one"), frame(BINARY, "two"), close_frame(4000, "bye")];
+        let (log, frames) = turn_by_turn(&bytes, blocking, |session, event| {
+            echo(session, event);
+            if matches!(event, WebSocketEvent::BinaryMessage(_)) {
+                session.send_pong("three").unwrap();
+            }
+        });
+        assert_eq!(log, ["activated", "text one", "binary two", "closed 4000 bye", "quit"]);
+        let sent = [Frame::new(TEXT, "one"), Frame::new(BINARY, "two"), Frame::new(PONG, "three")];
+        assert_eq!(frames, [&sent[..], &[Frame::close(4000, "bye")]].concat());
+    }
+}
+
+#[test]
+fn a_close_of_ones_own_leaves_the_peers_end_as_it_is() {
+    let bytes = [frame(TEXT, "one"), raw_frame(VIOLATION, "")];
+    let (log, frames) = turn_by_turn(&bytes, false, |session, event| {
+        if matches!(event, WebSocketEvent::TextMessage(_)) {
+            session.close(Some(CloseFrame::new(3000, "mine"))).unwrap();
+        }
+    });
+    assert_eq!(log, ["activated", "text one", "error ERR_S9_PROTOCOL", "quit"]);
+    assert_eq!(frames, [Frame::close(1002, "")]);
+}
+
+#[test]
+fn abandoning_a_connection_whose_end_was_read_answers_it() {
+    for (end, answer) in [
+        (close_frame(4000, "bye"), Frame::close(4000, "bye")),
+        (raw_frame(VIOLATION, ""), Frame::close(1002, "")),
+    ] {
+        let (log, frames) = turn_by_turn(&[frame(TEXT, "one"), end], false, |session, event| {
+            if matches!(event, WebSocketEvent::TextMessage(_)) {
+                session.abandon();
+            }
+        });
+        assert_eq!(log, ["activated", "text one", "quit"]);
+        assert_eq!(frames, [answer]);
+    }
+}
