@@ -220,6 +220,7 @@ const VALID: Record<string, unknown> = {
   ttl: 64,
   headers: { 'X-A': ['b', 'c'], 'X-D': 'e' },
   subprotocols: ['v2.feed', 'v1.feed'],
+  perMessageDeflate: { level: 6, threshold: 0 },
   connectTimeout: 1,
   closeTimeout: 86_400_000,
   maxMessageSize: 1,

@@ -7,6 +7,7 @@ import {
   BlockingOptions,
   type BlockingOptionsInit,
   NonBlockingOptions,
+  type PerMessageDeflateOptions,
   type S9WebSocketErrorCode,
   type TlsOptions,
 } from 's9-websocket';
@@ -21,6 +22,7 @@ const OPTIONS: Record<keyof (BlockingOptionsInit & AsyncNonBlockingOptionsInit),
   ttl: true,
   headers: true,
   subprotocols: true,
+  perMessageDeflate: true,
   connectTimeout: true,
   closeTimeout: true,
   maxMessageSize: true,
@@ -54,6 +56,16 @@ const TLS_OPTIONS: Record<keyof TlsOptions, true> = {
   alpnProtocols: true,
 };
 
+const COMPRESSION_OPTIONS: Record<keyof PerMessageDeflateOptions, true> = {
+  level: true,
+  threshold: true,
+  memLevel: true,
+  serverNoContextTakeover: true,
+  clientNoContextTakeover: true,
+  serverMaxWindowBits: true,
+  clientMaxWindowBits: true,
+};
+
 const ERROR_CODES: Record<S9WebSocketErrorCode, true> = {
   ERR_S9_INVALID_URI: true,
   ERR_S9_INVALID_CONFIGURATION: true,
@@ -81,6 +93,7 @@ type Builder = Record<string, (value: unknown) => unknown>;
 test('every_option_has_a_row_and_every_row_an_option', t => {
   t.deepEqual(names('option').sort(), Object.keys(OPTIONS).sort());
   t.deepEqual(names('tls option').sort(), Object.keys(TLS_OPTIONS).sort());
+  t.deepEqual(names('compression option').sort(), Object.keys(COMPRESSION_OPTIONS).sort());
 });
 
 test('the_clients_of_a_row_are_those_whose_builder_has_the_method', t => {

@@ -1,4 +1,4 @@
-// `npm run bench [-- NAME... [--rounds N] [--milliseconds N] [--only CLIENT,...]]`: measures clients beside
+// `npm run bench [-- NAME... [--rounds N] [--milliseconds N] [--only CLIENT,...] [--match TEXT]]`: measures clients beside
 // each other, prints tables, writes results to bench/results and charts to bench/charts.
 
 import { spawn, spawnSync } from 'node:child_process';
@@ -31,6 +31,7 @@ const { values, positionals } = parseArgs({
     rounds: { type: 'string', default: '3' },
     milliseconds: { type: 'string', default: '1000' },
     only: { type: 'string' },
+    match: { type: 'string', default: '' },
   },
 });
 const rounds = wholeNumber('rounds', values.rounds);
@@ -67,7 +68,11 @@ try {
     const results = [];
     if (name in OTHERS)
       results.push(...(await OTHERS[name]({ programs, scratch, measure: pinned })));
-    else for (const scenario of SCENARIOS[name]()) results.push(await compare(scenario, urls));
+    else {
+      for (const scenario of SCENARIOS[name]()) {
+        if (scenario.title.includes(values.match)) results.push(await compare(scenario, urls));
+      }
+    }
     save(name, results);
   }
 } finally {

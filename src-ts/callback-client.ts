@@ -150,7 +150,12 @@ export abstract class CallbackClient {
     return upgradeResponse(this.#core.native.response());
   }
 
-  /** Sends Close 1000 and ends, the thread too; of a run that goes on, only `onQuit` follows. */
+  /**
+   * Sends Close 1000 and ends, the thread too; of a run that goes on, only `onQuit` follows.
+   *
+   * It waits for no answer: a peer that is sending meanwhile may be reset before it has read the
+   * Close frame. `close` waits.
+   */
   [Symbol.dispose](): void {
     this.#core.dispose();
   }

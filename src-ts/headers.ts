@@ -32,7 +32,9 @@ export function headerPairs(headers: unknown): Array<[string, string]> {
 
 /** A text in the wrong place may be a whole field, credentials and all: only its type is told. */
 function wrong(given: unknown): S9WebSocketError {
-  return invalid('headers', typeof given === 'string' ? 'a string' : given, ALLOWED);
+  return typeof given === 'string'
+    ? invalidType('headers', given, ALLOWED)
+    : invalid('headers', given, ALLOWED);
 }
 
 /** Folds pairs into a record. */

@@ -9,8 +9,8 @@ const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
 server.on('connection', socket => {
   socket.on('close', code => parentPort?.postMessage(code)).on('error', () => {});
   socket.on('message', (data, isBinary) => {
-    if (data.toString() === 'ping') socket.ping();
     socket.send(data, { binary: isBinary });
+    if (data.toString() === 'ping') socket.ping();
   });
 });
 server.on('listening', () => {
