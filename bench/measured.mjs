@@ -9,7 +9,12 @@ const task = JSON.parse(process.argv[2]);
 const { ways } = await import(`./clients/${task.module}.mjs`);
 const options = task.ca ? { tls: { ca: readFileSync(task.ca, 'utf8') } } : {};
 if (task.cpuAffinity !== undefined && task.module === 's9') options.cpuAffinity = task.cpuAffinity;
-const open = (url, face) => ways[task.way](url, options, face);
+let finish;
+/** A client that is told to end while messages flood in may take for ever: nobody waits for it. */
+const finished = new Promise(resolve => {
+  finish = resolve;
+});
+const open = (url, face) => Promise.race([ways[task.way](url, options, face), finished]);
 const now = () => performance.now();
 
 /** Processor time so far, in microseconds. */
@@ -93,6 +98,7 @@ const MEASUREMENTS = {
             cpuPerMessage: cpu / messages,
           };
           end.terminate();
+          finish();
         }
       },
     });
@@ -129,6 +135,7 @@ const MEASUREMENTS = {
         else {
           cpu = processorTime() - cpu;
           end.terminate();
+          finish();
         }
       },
     });
@@ -155,6 +162,7 @@ const MEASUREMENTS = {
         clearInterval(timer);
         delays = JSON.parse(text);
         end.terminate();
+        finish();
       },
     });
     return { times: delays };
@@ -186,6 +194,7 @@ const MEASUREMENTS = {
           if (text === 'end') {
             cpu = processorTime() - cpu;
             end.terminate();
+            finish();
             return;
           }
           const update = JSON.parse(text);

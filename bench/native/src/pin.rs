@@ -1,6 +1,6 @@
 //! Runs a command on chosen processors.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use crate::Failure;
 
@@ -12,15 +12,27 @@ pub(crate) fn pin_thread(processor: usize) -> Result<(), Failure> {
     Err(format!("could not pin to processor {processor}").into())
 }
 
-/// Runs `command` on the processors of a list such as `0,1`; its output goes through.
+/// Runs `command` on the processors of a list such as `0,1`.
 pub(crate) fn run(processors: &str, command: &[&str]) -> Result<(), Failure> {
     let wanted: Vec<usize> = processors
         .split(',')
         .map(|number| number.parse().map_err(|_| format!("{number:?} is no processor number")))
         .collect::<Result<_, _>>()?;
     pin_to_all(&wanted)?;
-    let status = Command::new(command[0]).args(&command[1..]).stdin(Stdio::inherit()).status()?;
-    if status.success() { Ok(()) } else { Err(format!("{} ended with {status}", command[0]).into()) }
+    become_command(Command::new(command[0]).args(&command[1..]))
+}
+
+/// Takes the place of this process, so that whoever ends it ends the command.
+#[cfg(unix)]
+fn become_command(command: &mut Command) -> Result<(), Failure> {
+    use std::os::unix::process::CommandExt as _;
+    Err(command.exec().into())
+}
+
+#[cfg(not(unix))]
+fn become_command(command: &mut Command) -> Result<(), Failure> {
+    let status = command.status()?;
+    if status.success() { Ok(()) } else { Err(format!("the command ended with {status}").into()) }
 }
 
 #[cfg(target_os = "linux")]
