@@ -7,7 +7,18 @@ import test from 'ava';
 
 import { pages, quoted, root } from './markdown.mjs';
 
-const FOLDERS = ['crates', 'src', 'src-ts', '__test__', 'scripts', 'demo', 'docs', 'npm'];
+const FOLDERS = [
+  'bench',
+  'conformance',
+  'crates',
+  'src',
+  'src-ts',
+  '__test__',
+  'scripts',
+  'demo',
+  'docs',
+  'npm',
+];
 
 test('every_relative_link_leads_to_a_file', t => {
   let checked = 0;
