@@ -154,12 +154,12 @@ impl Session {
 
     /// Sends a text message uncompressed even where compression was agreed on, and flushes it.
     pub fn send_text_message_uncompressed(&mut self, text: &str) -> Result<Sent> {
-        self.connection.send_text_uncompressed(text)
+        self.send(|connection| connection.send_text_uncompressed(text))
     }
 
     /// Sends a binary message uncompressed even where compression was agreed on, and flushes it.
     pub fn send_binary_message_uncompressed(&mut self, data: impl Into<Bytes>) -> Result<Sent> {
-        self.connection.send_binary_uncompressed(data.into())
+        self.send(|connection| connection.send_binary_uncompressed(data.into()))
     }
 
     /// Sends a ping of at most 125 bytes and flushes it (RFC 6455, section 5.5.2).

@@ -117,6 +117,33 @@ fn a_read_cut_short_for_unsent_bytes_is_no_idle_turn() {
     assert_eq!(sender.idles, 0);
 }
 
+#[test]
+fn a_blocking_send_waits_for_the_kernel_compressed_or_not() {
+    const SIZE: usize = 8 << 20;
+    type Send = fn(&mut S9BlockingWebSocketClient) -> Result<Sent>;
+    let sends: [Send; 2] = [
+        |client| client.send_binary_message(vec![7; SIZE]),
+        |client| client.send_binary_message_uncompressed(vec![7; SIZE]),
+    ];
+    for send in sends {
+        let (done, wait) = mpsc::channel::<()>();
+        let server = serve_with_buffer(false, Some(8 << 10), move |mut peer| {
+            // A send that gives up after one slice, the close timeout, says so; one that waits cannot.
+            let gave_up = wait.recv_timeout(Duration::from_millis(300)).is_ok();
+            (gave_up, peer.read().len())
+        });
+        let options = BlockingOptions::new()
+            .send_buffer_size(Some(8 << 10))
+            .unwrap()
+            .close_timeout(Duration::from_millis(20))
+            .unwrap();
+        let mut client = S9BlockingWebSocketClient::connect(&server.url, options).unwrap();
+        assert_eq!(send(&mut client).unwrap(), Sent::Flushed);
+        let _ = done.send(());
+        assert_eq!(server.join(), (false, SIZE));
+    }
+}
+
 /// Closes as soon as bytes are left unsent.
 #[derive(Default)]
 struct Closer {
