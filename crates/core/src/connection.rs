@@ -466,14 +466,24 @@ impl<S: Read + Write> Connection<S> {
 
     #[inline]
     fn write(&mut self, message: Message) {
-        let Self { writer, stream, .. } = self;
-        // A pong only fills tungstenite's slot for one; `flush` makes a frame of it.
-        let written = writer.write(stream, message).and_then(|()| writer.flush(stream));
+        if let Message::Pong(data) = message {
+            return self.write_pong(data);
+        }
+        let written = self.writer.write(&mut self.stream, message);
         // `Outbound` takes everything and no Close frame is sent, so there is nothing to refuse.
         debug_assert!(written.is_ok(), "{written:?}");
     }
 
+    #[inline(never)]
+    fn write_pong(&mut self, data: Bytes) {
+        // tungstenite would put a `Message::Pong` aside for the next flush. There is none: with a write
+        // buffer of zero, every frame is written at once.
+        let written = self.writer.write(&mut self.stream, Message::Frame(Frame::pong(data)));
+        debug_assert!(written.is_ok(), "{written:?}");
+    }
+
     /// Sends a Close frame unless one has been sent.
+    #[cold]
     fn write_close(&mut self, frame: &CloseFrame) {
         // RFC 6455, section 7.1.5: this code stands for a Close frame without one.
         let frame = (frame.code != CloseFrame::NO_STATUS).then(|| tungstenite::protocol::CloseFrame {
@@ -582,7 +592,7 @@ impl<S: Read + Write> Connection<S> {
     fn answer_ping(&mut self, data: &Bytes) {
         // RFC 6455, section 5.5.1: nothing follows a Close frame.
         if self.writer.can_write() {
-            self.write(Message::Pong(data.clone()));
+            self.write_pong(data.clone());
             if self.stream.is_blocked() {
                 self.unread_pongs += 1;
             }
