@@ -85,6 +85,11 @@ export class S9AsyncNonBlockingWebSocketClient {
     return native && S9Socket.of(native);
   }
 
+  /** Bytes accepted for sending that the kernel has not taken yet. */
+  get bufferedAmount(): number {
+    return this.#core.native.bufferedAmount();
+  }
+
   /** The server's answer to the upgrade. */
   get response(): UpgradeResponse {
     return upgradeResponse(this.#core.native.response());
