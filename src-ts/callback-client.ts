@@ -171,8 +171,8 @@ export abstract class CallbackClient {
   /**
    * Sends Close 1000 and ends, the thread too; of a run that goes on, only `onQuit` follows.
    *
-   * It waits for no answer: a peer that is sending meanwhile may be reset before it has read the
-   * Close frame. `close` waits.
+   * It waits for no answer. Unless the process ends first, the peer has a second to read what was
+   * sent and the Close frame, also while it is sending itself; `close` waits.
    */
   [Symbol.dispose](): void {
     this.#core.dispose();
