@@ -17,6 +17,7 @@ const FOLDERS = [
   'scripts',
   'demo',
   'docs',
+  'examples',
   'npm',
 ];
 
