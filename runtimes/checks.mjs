@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
+import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 
 import {
@@ -113,6 +114,25 @@ export const CHECKS = {
   'load: import and require are one': async () => {
     const required = createRequire(import.meta.url)('s9-websocket');
     assert.equal(required.S9NonBlockingWebSocketClient, NonBlocking);
+  },
+
+  'load: Deno is told which permissions it needs': async () => {
+    const { Deno } = globalThis;
+    if (!Deno) return;
+    const flags = ['--no-config', '--no-lock', '--node-modules-dir=manual', '--no-prompt'];
+    const permissions = ['--allow-ffi', '--allow-env', '--allow-read'];
+    const script = fileURLToPath(new URL('worker-with-client.mjs', import.meta.url));
+    for (const missing of [...permissions, undefined]) {
+      const given = permissions.filter(permission => permission !== missing);
+      const args = ['run', ...flags, ...given, script];
+      const { stderr } = await new Deno.Command(Deno.execPath(), { args }).output();
+      const said = new TextDecoder().decode(stderr);
+      assert.equal(
+        said.includes('with --allow-ffi, --allow-env and --allow-read.'),
+        !!missing,
+        said,
+      );
+    }
   },
 
   'non-blocking: run, spinning': async ({ url }) => {

@@ -1,7 +1,7 @@
 // The runtimes: installed here from npm, found by absolute path, each with how it runs a script.
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -27,6 +27,22 @@ export function installPackage(tarballs) {
     const { status } = spawnSync('tar', ['-xzf', tarball, '-C', folder, '--strip-components=1']);
     if (status !== 0) throw new Error(`${tarball} could not be unpacked`);
   }
+}
+
+export function tarballsIn(folder) {
+  const names = readdirSync(folder).filter(name => name.endsWith('.tgz'));
+  return names.map(name => join(folder, name));
+}
+
+/** The Node that runs this. */
+export function thisNode() {
+  const version = process.version.slice(1);
+  return {
+    name: `Node ${version.split('.')[0]}`,
+    version,
+    program: process.execPath,
+    arguments: [],
+  };
 }
 
 /** All runtimes; `program` is undefined where it cannot be had. */

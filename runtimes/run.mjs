@@ -1,6 +1,7 @@
 // `npm run test:runtimes`: runs the checks on Node 20 to 26, Bun and Deno and holds what they say
 // against `expected-failures.json`. `-- bun deno`: on these; `-- --check run`: checks with this in
-// their name; a runtime that cannot be installed is skipped.
+// their name; a runtime that cannot be installed is skipped. `-- --here`: on the Node that runs this;
+// `-- --packages FOLDER`: with the tarballs there, in place of those of this clone.
 
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -9,7 +10,7 @@ import { parseArgs } from 'node:util';
 
 import { ensure, root } from '../scripts/ensure.mjs';
 import { localAddon, pack } from '../scripts/pack.mjs';
-import { here, installPackage, runtimes } from './installed.mjs';
+import { here, installPackage, runtimes, tarballsIn, thisNode } from './installed.mjs';
 
 /** Longer than any check takes on a busy machine. */
 const DEADLINE = 30_000;
@@ -18,11 +19,14 @@ const AT_A_TIME = 2;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { check: { type: 'string', default: '' } },
+  options: {
+    check: { type: 'string', default: '' },
+    here: { type: 'boolean', default: false },
+    packages: { type: 'string' },
+  },
 });
-ensure();
-const installed = runtimes();
-installPackage(pack([localAddon()], join(root, 'target', 'packages')));
+const installed = values.here ? [thisNode()] : runtimes();
+installPackage(values.packages ? tarballsIn(values.packages) : packed());
 const { CHECKS } = await import('./checks.mjs');
 const checks = Object.keys(CHECKS).filter(name => name.includes(values.check));
 const expected = JSON.parse(readFileSync(join(here, 'expected-failures.json'), 'utf8'));
@@ -30,6 +34,11 @@ const { EchoServer } = await import('s9-websocket/testing');
 const plain = await EchoServer.start();
 const secure = await EchoServer.start({ tls: true });
 const servers = JSON.stringify({ url: plain.url, tlsUrl: secure.url, ca: secure.ca });
+
+function packed() {
+  ensure();
+  return pack([localAddon()], join(root, 'target', 'packages'));
+}
 
 /** Why a check fails on a runtime; undefined if it passes. */
 function failureOf(runtime, check) {

@@ -37,10 +37,14 @@ export function checkRuntime(): void {
 
 /** What to throw when the generated loader has thrown `cause`. */
 export function loadFailure(cause: unknown): Error {
+  const reasons = messages(cause);
+  // Before anything is looked at, which Deno might not permit either.
+  if (/Requires \w+ access/.test(reasons)) {
+    return failure('Deno takes it with --allow-ffi, --allow-env and --allow-read.', cause);
+  }
   const platform = platformName();
   const package_ = `${NAME}-${platform}`;
   const home = packageFolder();
-  const reasons = messages(cause);
   if (home && !existsSync(join(home, 'native', 'index.js'))) {
     return failure(
       `${join(home, 'native')} is missing: in a clone, \`npm run build\` makes it.`,
@@ -91,7 +95,6 @@ function why(reasons: string, package_: string): string {
   if (/loading addons is disabled/.test(reasons)) {
     return 'this Node takes no addons: start it without --no-addons, or with --allow-addons.';
   }
-  if (/ffi access|NotCapable/i.test(reasons)) return 'Deno loads addons with --allow-ffi only.';
   if (DAMAGED.test(reasons)) return `its file is damaged or of another platform. ${REINSTALL}.`;
   if (new RegExp(`Cannot find (module|package) .*${package_}`).test(reasons)) {
     return (
@@ -122,8 +125,13 @@ function isGlibc(): boolean {
 }
 
 function reportHeader(): { glibcVersionRuntime?: string } | undefined {
-  const report = process.report?.getReport() as { header?: { glibcVersionRuntime?: string } };
-  return report?.header;
+  try {
+    const report = process.report?.getReport() as { header?: { glibcVersionRuntime?: string } };
+    return report?.header;
+  } catch {
+    // Deno asks for a permission, which is not worth an error of its own.
+    return undefined;
+  }
 }
 
 /** The package's own folder; undefined where this file is no longer in it. */
