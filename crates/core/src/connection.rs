@@ -697,9 +697,9 @@ impl<S: Read + Write> Connection<S> {
             | E::AlreadyClosed
             | E::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
                 let error = Error::ConnectionClosed("the peer ended the stream without a Close frame");
-                return self.end_of_stream(error);
+                return self.end_of_reading(error);
             }
-            E::Io(error) => return self.end_of_stream(Error::io("receiving", error)),
+            E::Io(error) => return self.end_of_reading(Error::io("receiving", error)),
             E::Protocol(ProtocolError::ReceivedAfterClosing) => return self.finish(),
             E::Capacity(CapacityError::MessageTooLong { size, max_size }) => {
                 let limit = max_size.min(self.limits.max_message_size);
@@ -717,6 +717,14 @@ impl<S: Read + Write> Connection<S> {
         self.write_close(&CloseFrame::new(code.into(), ""));
         self.state = State::Failing { deadline: None, error };
         if self.violation_was_told() { self.finish() } else { Step::Idle }
+    }
+
+    /// A reset is told once: the send that is told of it leaves a mere end of the stream to the reads,
+    /// which over TLS is a truncated one. A broken pipe is told of after the peer's end (tcp_reset).
+    #[cold]
+    fn end_of_reading(&mut self, error: Error) -> Step {
+        let reset = self.socket.get_mut().take_failure().filter(|it| it.kind() != io::ErrorKind::BrokenPipe);
+        self.end_of_stream(reset.map_or(error, |failure| Error::io("sending", failure)))
     }
 
     /// The stream can bring nothing more: an error while open, the end of a closing handshake.
