@@ -165,7 +165,11 @@ impl Write for TlsStream {
                 Ok(count) => taken += count,
                 // What ails the stream shows again on the next call.
                 Err(_) if taken > 0 => break,
-                Err(error) => return Err(classified(error)),
+                Err(error) => {
+                    // OpenSSL tells the socket's failures as its own here.
+                    let of_socket = self.below_mut().take_write_failure();
+                    return Err(of_socket.unwrap_or_else(|| classified(error)));
+                }
             }
         }
         Ok(taken)
