@@ -358,7 +358,7 @@ fn urls_become_targets() {
 }
 
 #[test]
-fn refused_urls_say_why_and_hide_all_but_scheme_host_and_port() {
+fn refused_urls_say_why_and_tell_no_secret() {
     for (url, expected) in [
         ("http://me:hunter2@h", "only ws and wss"),
         ("https://me:hunter2@h", "only ws and wss"),
