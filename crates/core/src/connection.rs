@@ -723,7 +723,7 @@ impl<S: Read + Write> Connection<S> {
     /// which over TLS is a truncated one. A broken pipe is told of after the peer's end (tcp_reset).
     #[cold]
     fn end_of_reading(&mut self, error: Error) -> Step {
-        let reset = self.socket.get_mut().take_failure().filter(|it| it.kind() != io::ErrorKind::BrokenPipe);
+        let reset = self.stream.take_failure().filter(|it| it.kind() != io::ErrorKind::BrokenPipe);
         self.end_of_stream(reset.map_or(error, |failure| Error::io("sending", failure)))
     }
 
