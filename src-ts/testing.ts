@@ -22,7 +22,7 @@ export class EchoServer {
   readonly url: string;
   /** The port listened on. */
   readonly port: number;
-  /** With TLS: the certificate, PEM, for the client's `tls.ca`. */
+  /** With TLS: the certificate of the authority to trust, PEM, for the client's `tls.ca`. */
   readonly ca: string | undefined;
 
   private constructor(native: NativeEchoServer) {

@@ -7,9 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use tungstenite::{
-    Message,
+    Message, Utf8Bytes,
     error::{CapacityError, ProtocolError},
     protocol::{
         Role, WebSocketConfig, WebSocketContext,
@@ -34,6 +34,8 @@ const READ_BUFFER_SIZE: usize = 16 << 10;
 const MAX_CONTROL_PAYLOAD: usize = 125;
 /// Largest close reason: a control payload less the two bytes of the code.
 const MAX_CLOSE_REASON: usize = MAX_CONTROL_PAYLOAD - 2;
+/// Texts above this size are sent from memory of their own, which a connection does not keep.
+const MAX_SHARED_TEXT: usize = 16 << 10;
 /// Pongs that a peer may leave unread before its pings are read no further.
 const MAX_UNREAD_PONGS: usize = 1024;
 
@@ -128,6 +130,8 @@ pub struct Connection<S> {
     queue: VecDeque<Outgoing>,
     /// Payload bytes in `queue`.
     queued: usize,
+    /// Memory that texts being sent share; used again once they are written.
+    texts: BytesMut,
     unread_pongs: usize,
     /// Whether the end that has been read waits for the next step.
     holds_end: bool,
@@ -271,6 +275,7 @@ impl<S: Read + Write> Connection<S> {
             activated: false,
             queue: VecDeque::new(),
             queued: 0,
+            texts: BytesMut::new(),
             unread_pongs: 0,
             holds_end: false,
             limits,
@@ -319,7 +324,8 @@ impl<S: Read + Write> Connection<S> {
 
     /// Sends a text message.
     pub fn send_text(&mut self, text: &str) -> Result<Sent> {
-        self.send(Message::text(text), true)
+        let message = self.text_message(text);
+        self.send(message, true)
     }
 
     /// Sends a binary message.
@@ -329,7 +335,8 @@ impl<S: Read + Write> Connection<S> {
 
     /// Sends a text message uncompressed, whatever was agreed on.
     pub fn send_text_uncompressed(&mut self, text: &str) -> Result<Sent> {
-        self.send(Message::text(text), false)
+        let message = self.text_message(text);
+        self.send(message, false)
     }
 
     /// Sends a binary message uncompressed, whatever was agreed on.
@@ -424,6 +431,16 @@ impl<S: Read + Write> Connection<S> {
         if !self.stream.is_corked() && self.stream.unsent() > 0 {
             self.send_pending();
         }
+    }
+
+    /// A message of its own with this text; in memory that is there already where that is short.
+    fn text_message(&mut self, text: &str) -> Message {
+        if text.len() > MAX_SHARED_TEXT {
+            return Message::text(text);
+        }
+        self.texts.extend_from_slice(text.as_bytes());
+        // SAFETY: these are the bytes of a `str`: what was there before has been split off.
+        Message::Text(unsafe { Utf8Bytes::from_bytes_unchecked(self.texts.split().freeze()) })
     }
 
     fn send(&mut self, message: Message, may_compress: bool) -> Result<Sent> {
@@ -680,9 +697,9 @@ impl<S: Read + Write> Connection<S> {
             | E::AlreadyClosed
             | E::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
                 let error = Error::ConnectionClosed("the peer ended the stream without a Close frame");
-                return self.end_of_stream(error);
+                return self.end_of_reading(error);
             }
-            E::Io(error) => return self.end_of_stream(Error::io("receiving", error)),
+            E::Io(error) => return self.end_of_reading(Error::io("receiving", error)),
             E::Protocol(ProtocolError::ReceivedAfterClosing) => return self.finish(),
             E::Capacity(CapacityError::MessageTooLong { size, max_size }) => {
                 let limit = max_size.min(self.limits.max_message_size);
@@ -700,6 +717,14 @@ impl<S: Read + Write> Connection<S> {
         self.write_close(&CloseFrame::new(code.into(), ""));
         self.state = State::Failing { deadline: None, error };
         if self.violation_was_told() { self.finish() } else { Step::Idle }
+    }
+
+    /// A reset is told once: the send that is told of it leaves a mere end of the stream to the reads,
+    /// which over TLS is a truncated one. A broken pipe is told of after the peer's end (tcp_reset).
+    #[cold]
+    fn end_of_reading(&mut self, error: Error) -> Step {
+        let reset = self.stream.take_failure().filter(|it| it.kind() != io::ErrorKind::BrokenPipe);
+        self.end_of_stream(reset.map_or(error, |failure| Error::io("sending", failure)))
     }
 
     /// The stream can bring nothing more: an error while open, the end of a closing handshake.

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use s9_websocket_core::{CloseFrame, Connection, ErrorCode, Limits, Step};
+use s9_websocket_core::{CloseFrame, Connection, ErrorCode, Limits, Step, WebSocketEvent};
 use script::*;
 
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -206,6 +206,31 @@ fn a_stream_that_cannot_be_written_any_more_is_read_to_its_end_first() {
     assert_eq!(connection.send_text("x").unwrap_err().code(), ErrorCode::Io);
     let log = events_to_the_end(&mut connection, Instant::now(), 9);
     assert_eq!(log, ["text last words", "error ERR_S9_IO", "quit"]);
+}
+
+#[test]
+fn a_reset_that_a_send_is_told_of_is_told_to_the_handler_too() {
+    // The kernel tells of a reset once; a read after it finds a mere end, TLS a truncated one.
+    for end in [Input::End, Input::FailSaying("unexpected eof")] {
+        let mut connection = open([Input::Bytes(frame(TEXT, "last words")), end]);
+        connection.stream_mut().write_failure = Some(io::ErrorKind::ConnectionReset);
+        assert_eq!(connection.send_text("x").unwrap_err().code(), ErrorCode::Io);
+        connection.step(Instant::now());
+        let Step::Event(WebSocketEvent::Error(error)) = connection.step(Instant::now()) else {
+            panic!("no error");
+        };
+        assert_eq!(error.code(), ErrorCode::Io);
+        assert!(error.to_string().contains("reset"), "{error}");
+    }
+}
+
+#[test]
+fn a_pipe_that_breaks_behind_the_peers_end_leaves_it_the_end() {
+    let mut connection = open([Input::End]);
+    connection.stream_mut().write_failure = Some(io::ErrorKind::BrokenPipe);
+    assert_eq!(connection.send_text("x").unwrap_err().code(), ErrorCode::Io);
+    let log = events_to_the_end(&mut connection, Instant::now(), 9);
+    assert_eq!(log, ["error ERR_S9_CONNECTION_CLOSED", "quit"]);
 }
 
 #[test]

@@ -176,7 +176,7 @@ fn block_that_the_tail_ends(length: u32) -> Vec<u8> {
     (0..codes).for_each(|_| bits.code("10"));
     let mut zeros = 256 - codes;
     // The rest of the list has to begin with a byte.
-    while (bits.0.len() + zeros / 10 * 5 + zeros % 10 + 2) % 8 != 0 {
+    while !(bits.0.len() + zeros / 10 * 5 + zeros % 10 + 2).is_multiple_of(8) {
         bits.code("0");
         zeros -= 1;
     }
