@@ -14,6 +14,7 @@ const FOLDERS = [
   'src',
   'src-ts',
   '__test__',
+  'runtimes',
   'scripts',
   'demo',
   'docs',
