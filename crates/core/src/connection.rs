@@ -730,13 +730,6 @@ impl<S: Read + Write> Connection<S> {
     /// The stream can bring nothing more: an error while open, the end of a closing handshake.
     fn end_of_stream(&mut self, error: Error) -> Step {
         if self.is_open() {
-            // The kernel tells of a reset once. Where a write was told, a read finds but the end.
-            let error = match self.socket.get_mut().take_failure() {
-                Some(failure) if failure.kind() == io::ErrorKind::ConnectionReset => {
-                    Error::io("sending", failure)
-                }
-                _ => error,
-            };
             self.drop_queue();
             self.state = State::Failing { deadline: None, error };
         }
