@@ -20,8 +20,7 @@ export interface Speaker {
   pong(data: Uint8Array): void;
   close(code?: number, reason?: string): void;
   forceQuit(): void;
-  /** Undefined where a channel is spoken to, which tells none. */
-  readonly bufferedAmount: number | undefined;
+  readonly bufferedAmount: number;
 }
 
 export type CallbackClient = S9NonBlockingWebSocketClient | S9BlockingWebSocketClient;
@@ -147,7 +146,9 @@ const channelWay: Way = {
       pong: data => controlTx.send(ControlMessage.sendPong(data)),
       close: (code, reason) => controlTx.send(ControlMessage.close(code, reason)),
       forceQuit: () => controlTx.send(ControlMessage.forceQuit()),
-      bufferedAmount: undefined,
+      get bufferedAmount() {
+        return client.bufferedAmount;
+      },
     };
     for await (const event of client.eventRx) react(event, speaker);
     await thread.join();

@@ -10,6 +10,7 @@ import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 
 import { drawCharts } from './charts.mjs';
+import { writeFrames } from './deflated.mjs';
 import { idleConnections, idleTurn } from './idle.mjs';
 import { here, prepare, versions } from './peers.mjs';
 import { ALL, SCENARIOS } from './scenarios.mjs';
@@ -21,6 +22,9 @@ const WARM_UP = 500;
 const STUCK = 60_000;
 /** The server's processor and the client's. */
 const [SERVER, CLIENT] = [0, 1];
+
+/** The file with the frames that the server sends where it must not be the one to compress them. */
+const FRAMES = 'frames';
 
 /** Scenarios that are no comparison of clients on the benchmark's server. */
 const OTHERS = { connections: idleConnections, turn: idleTurn };
@@ -58,9 +62,11 @@ console.log(JSON.stringify(machine, null, 2));
 
 const scratch = mkdtempSync(join(tmpdir(), 's9-bench-'));
 const ca = join(scratch, 'ca.pem');
-const server = spawn(programs.bench, ['serve', '--cpu', String(SERVER), '--ca-out', ca], {
-  stdio: ['pipe', 'pipe', 'inherit'],
-});
+const server = spawn(
+  programs.bench,
+  ['serve', '--cpu', String(SERVER), '--ca-out', ca, '--frames', scratch],
+  { stdio: ['pipe', 'pipe', 'inherit'] },
+);
 try {
   const [line] = await once(createInterface(server.stdout), 'line');
   const urls = JSON.parse(line);
@@ -85,6 +91,7 @@ drawCharts();
 async function compare(scenario, urls) {
   const contenders = scenario.contenders.filter(({ name }) => !only || only.includes(name));
   const measured = new Map(contenders.map(({ name }) => [name, []]));
+  if (scenario.frames) await writeFrames(join(scratch, FRAMES), scenario.frames);
   for (let round = 0; round < rounds; round++) {
     for (const contender of round % 2 === 0 ? contenders : contenders.toReversed()) {
       progress(`${scenario.title}, round ${round + 1}/${rounds}: ${contender.name}`);
@@ -107,9 +114,9 @@ async function compare(scenario, urls) {
 }
 
 /** One measurement of one contender. */
-function run({ path, task, bothProcessors }, contender, urls) {
+function run({ path, frames, task, bothProcessors }, contender, urls) {
   const [scheme, rest] = [path.slice(0, path.indexOf('/')), path.slice(path.indexOf('/'))];
-  const url = urls[scheme] + rest;
+  const url = urls[scheme] + rest + (frames ? `&frames=${FRAMES}` : '');
   const secure = scheme === 'wss';
   const processors = bothProcessors ? `${SERVER},${CLIENT}` : String(CLIENT);
   if (contender.floor) {

@@ -99,6 +99,40 @@ function* feed() {
   };
 }
 
+function* deflate() {
+  const contenders = [...['runSync', 'run', 'async'].map(s9), ws, undici, bun];
+  for (const takeover of [false, true]) {
+    const context = takeover ? 'context taken over' : 'each by itself';
+    const query = `wait=spin&deflate=${takeover ? 'takeover' : 'single'}`;
+    for (const bytes of [150, 1024, 16 << 10]) {
+      yield {
+        title: `receive, ${size(bytes)} compressed JSON, ${context}, ws://`,
+        reference: ['ws', 'Bun'],
+        path: `ws/flood?${query}`,
+        frames: { size: bytes, takeover },
+        task: { measure: 'receive', size: bytes, kind: 'text', deflate: true },
+        contenders,
+      };
+    }
+    yield {
+      title: `round trip, 2 KiB compressed JSON, ${context}, ws://`,
+      unit: 'µs',
+      reference: ['ws', 'Bun'],
+      path: `ws/echo?${query}`,
+      frames: { size: 2048, takeover },
+      task: { measure: 'rtt', size: 2048, deflate: true },
+      contenders,
+    };
+    yield {
+      title: `send, 1 KiB compressed JSON, ${context}, ws://`,
+      reference: ['ws', 'Bun'],
+      path: `ws/sink?${query}`,
+      task: { measure: 'send', size: 1024, batch: 1000, deflate: true },
+      contenders,
+    };
+  }
+}
+
 /** The scenarios by the name that the command line gives them. */
 export const SCENARIOS = {
   rtt,
@@ -106,6 +140,7 @@ export const SCENARIOS = {
   send,
   busy,
   feed,
+  deflate,
   *tls() {
     yield* rtt(['wss']);
     yield* receive(['wss']);
@@ -113,4 +148,4 @@ export const SCENARIOS = {
 };
 
 /** What `npm run bench` measures without a name. */
-export const ALL = ['rtt', 'receive', 'send', 'busy', 'feed'];
+export const ALL = ['rtt', 'receive', 'send', 'busy', 'feed', 'deflate'];

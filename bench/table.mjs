@@ -9,6 +9,7 @@ const COLUMNS = {
   perSecond: ['messages/s', 0],
   megabytesPerSecond: ['MB/s', 0],
   cpuPerMessage: ['CPU µs/message', 2],
+  bytesSent: ['bytes/frame', 0],
   rss: ['MB resident', 0],
 };
 

@@ -63,7 +63,7 @@ fn connection_over(bytes: Vec<u8>, limits: Limits) -> Connection<Script> {
         Script::new([Input::Bytes(bytes)]),
         Vec::new(),
         limits,
-        PerMessageDeflateOptions::new(),
+        PerMessageDeflateOptions::new().threshold(0),
         PerMessageDeflateAgreement::default(),
     )
 }
@@ -121,6 +121,25 @@ fn a_message_in_steady_state_costs_no_allocation() {
         for _ in 0..messages / 2 {
             step();
         }
+        assert_eq!(ALLOCATIONS.load(Relaxed) - before, 0, "of {size} bytes");
+    }
+}
+
+#[test]
+fn a_message_sent_compressed_costs_no_allocation_in_steady_state() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap();
+    for size in [150, 1024, 16 << 10] {
+        let text = "{\"price\":12345},".repeat(size / 16 + 1);
+        let mut connection = connection_over(Vec::new(), Limits::default());
+        let mut send = |count: usize| {
+            for _ in 0..count {
+                connection.send_text(&text[..size]).unwrap();
+                connection.stream_mut().written.clear();
+            }
+        };
+        send(500);
+        let before = ALLOCATIONS.load(Relaxed);
+        send(500);
         assert_eq!(ALLOCATIONS.load(Relaxed) - before, 0, "of {size} bytes");
     }
 }

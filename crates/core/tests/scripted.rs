@@ -254,6 +254,54 @@ fn protocol_violations_are_answered_with_1002() {
 }
 
 #[test]
+fn a_close_code_that_may_not_be_sent_is_a_violation_and_not_a_closure() {
+    for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 2000, 2999, 5000, u16::MAX] {
+        println!("{code}");
+        assert_violation(close_frame(code, "why"), 1002, ErrorCode::Protocol);
+    }
+}
+
+#[test]
+fn a_close_code_that_may_be_sent_is_reported_and_answered_as_it_is() {
+    for code in [1000, 1003, 1007, 1012, 1013, 1014, 3000, 4999] {
+        let (log, frames) = after(close_frame(code, ""));
+        assert_eq!(log, ["activated", &format!("closed {code} "), "quit"]);
+        assert_eq!(frames, [Frame::close(code, "")]);
+    }
+    // What tungstenite makes of an invalid code: a peer that says so itself has closed.
+    let (log, frames) = after(close_frame(1002, "Protocol violation"));
+    assert_eq!(log, ["activated", "closed 1002 Protocol violation", "quit"]);
+    assert_eq!(frames, [Frame::close(1002, "Protocol violation")]);
+}
+
+#[test]
+fn an_invalid_answer_to_our_close_is_a_violation_and_gets_no_second_close() {
+    for answer in [close_frame(999, ""), close_frame(1005, ""), frame(CLOSE, [3])] {
+        let mut connection = open([]);
+        connection.close(None).unwrap();
+        connection.stream_mut().push_bytes(answer);
+        let log = events_to_the_end(&mut connection, Instant::now(), 9);
+        assert_eq!(log, ["error ERR_S9_PROTOCOL", "quit"]);
+        assert_eq!(connection.stream().frames(), [Frame::close(1000, "")]);
+    }
+}
+
+#[test]
+fn pings_are_answered_until_a_close_frame_is_sent() {
+    let mut connection = open([]);
+    connection.stream_mut().room = 0;
+    connection.send_text("x").unwrap();
+    connection.close(None).unwrap();
+    connection.stream_mut().push_bytes(frame(PING, "1"));
+    assert_eq!(events(&mut connection, Instant::now(), 9), ["ping 1"]);
+    connection.stream_mut().room = usize::MAX;
+    connection.stream_mut().push_bytes(frame(PING, "2"));
+    assert_eq!(events(&mut connection, Instant::now(), 9), ["ping 2"]);
+    let sent = [Frame::new(TEXT, "x"), Frame::new(PONG, "1"), Frame::close(1000, "")];
+    assert_eq!(connection.stream().frames(), sent);
+}
+
+#[test]
 fn invalid_utf8_is_answered_with_1007() {
     assert_violation(frame(TEXT, b"\xff"), 1007, ErrorCode::InvalidUtf8);
     let fragments = [raw_frame(TEXT, b"\xc3"), frame(CONTINUATION, b"\x28")].concat();
