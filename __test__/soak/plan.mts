@@ -100,7 +100,8 @@ export function planOf(seed: number, id: number): Plan {
     at,
     stall: !isSteady && below(8) === 0 ? upTo(300) : 0,
     sizes: isSteady ? 14 : traffic.sizes,
-    burst: isSteady ? 4 : upTo(64),
+    // Sends come after events, of which there may be none but pings.
+    burst: isSteady ? 4 : 16 + upTo(64),
     whim: below(0x7fff_ffff),
   };
 }

@@ -66,11 +66,6 @@ export function print({ evidence, samples, terminations, troubles, seconds }: So
     const at = (part: number) => sorted[Math.floor((sorted.length - 1) * part)]!.toFixed(1);
     console.log(`worker.terminate(): median ${at(0.5)} ms, p99 ${at(0.99)} ms, most ${at(1)} ms`);
   }
-  for (const r of clients
-    .filter(c => c.ending !== 'steady')
-    .toSorted((a, b) => (b.took ?? 0) - (a.took ?? 0))
-    .slice(0, 5))
-    console.log(JSON.stringify(r), JSON.stringify(servers.find(s => s.id === r.id)));
   const isFlat = printTrends(samples);
   const found = [...troubles, ...violations(evidence)];
   for (const what of found.slice(0, 50)) console.log(`✘ ${what}`);
