@@ -27,13 +27,22 @@ export interface ChildOptions {
   onLine?(line: string, kill: (signal: NodeJS.Signals) => void): void;
 }
 
-/** Runs `children/<script>.mjs` to its end; a child that hangs is killed, and `signal` tells. */
-export async function runChild(
+/** Runs `children/<script>.mjs` to its end. */
+export function runChild(
   script: string,
   args: string[] = [],
   options: ChildOptions = {},
 ): Promise<ChildEnd> {
   const path = fileURLToPath(new URL(`children/${script}.mjs`, import.meta.url));
+  return runProgram(path, args, options);
+}
+
+/** Runs a program to its end; one that hangs is killed, and `signal` tells. */
+export async function runProgram(
+  path: string,
+  args: string[],
+  options: ChildOptions = {},
+): Promise<ChildEnd> {
   const { NODE_OPTIONS: _, ...inherited } = process.env;
   const child = spawn(process.execPath, [...(options.nodeArguments ?? []), path, ...args], {
     env: { ...inherited, ...options.env },

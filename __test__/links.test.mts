@@ -14,9 +14,11 @@ const FOLDERS = [
   'src',
   'src-ts',
   '__test__',
+  'runtimes',
   'scripts',
   'demo',
   'docs',
+  'examples',
   'npm',
 ];
 
@@ -43,6 +45,13 @@ test('every_relative_link_leads_to_a_file', t => {
     }
   }
   t.true(checked > 0);
+});
+
+test('the_index_of_the_documentation_has_every_page', t => {
+  const index = pages.get('docs/README.md') ?? '';
+  const others = [...pages.keys()].filter(page => /^docs\/(?!README)/.test(page));
+  t.true(others.length > 10);
+  for (const page of others) t.true(index.includes(`](${basename(page)})`), page);
 });
 
 test('every_file_named_exists', t => {

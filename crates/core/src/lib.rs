@@ -45,5 +45,5 @@ pub use run::{Turn, run, turn};
 pub use session::Session;
 pub use socket::{S9Socket, TlsFacts};
 pub use tls_options::{TlsOptions, TlsVersion};
-pub use transport::has_system_roots;
+pub use transport::{end_lingering, has_system_roots};
 pub use wait::{Wait, Watcher};
