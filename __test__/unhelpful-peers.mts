@@ -75,6 +75,11 @@ export async function drippingPeer(beginning: Uint8Array, every: number): Promis
   };
 }
 
+/** Begins to accept an upgrade and never comes to an end. */
+export function endlessPeer(): Promise<Peer> {
+  return drippingPeer(Buffer.from('HTTP/1.1 101 Switching Protocols\r\nX-Endless: '), 20);
+}
+
 /** A text frame as a server sends it (RFC 6455, section 5.2), up to 65,535 bytes long. */
 export function textFrame(text: string): Buffer {
   const payload = Buffer.from(text);
