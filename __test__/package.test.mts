@@ -96,10 +96,21 @@ test('the package holds what its users need and nothing else', async t => {
       'LICENSE-APACHE',
       'LICENSE-MIT',
       'README.md',
+      'THIRD-PARTY-LICENSES',
       'package.json',
       (await manifestIn(addonTarball)).main,
     ],
   );
+});
+
+test('the addon comes with the licences of what it holds', async t => {
+  const options = ['-xzOf', addonTarball, 'package/THIRD-PARTY-LICENSES'];
+  const { stdout } = await run('tar', options);
+  const held = process.platform === 'linux' ? ['OpenSSL', 'openssl'] : ['native-tls'];
+  for (const name of [...held, 'tungstenite', 'napi', 'zlib-rs', 'ring']) {
+    t.regex(stdout, new RegExp(`^${name} [\\d.]+ \\(`, 'm'), name);
+  }
+  t.notRegex(stdout, /^(s9-websocket|syn|openssl-src) /m, 'neither our own nor what only builds');
 });
 
 test('the package stays small', t => {

@@ -208,6 +208,22 @@ fn a_stream_that_cannot_be_written_any_more_is_read_to_its_end_first() {
     assert_eq!(log, ["text last words", "error ERR_S9_IO", "quit"]);
 }
 
+/// The kernel tells of a reset once: after a write was told, a read finds the end of the stream.
+#[test]
+fn a_reset_of_which_a_write_was_told_is_no_mere_end() {
+    for (failure, code) in [
+        (io::ErrorKind::ConnectionReset, "ERR_S9_IO"),
+        // The peer had ended the stream before, and has gone since.
+        (io::ErrorKind::BrokenPipe, "ERR_S9_CONNECTION_CLOSED"),
+    ] {
+        let mut connection = open([Input::Bytes(frame(TEXT, "last words")), Input::End]);
+        connection.stream_mut().write_failure = Some(failure);
+        connection.send_text("x").unwrap_err();
+        let log = events_to_the_end(&mut connection, Instant::now(), 9);
+        assert_eq!(log, ["text last words".into(), format!("error {code}"), "quit".into()]);
+    }
+}
+
 #[test]
 fn a_reset_that_a_send_is_told_of_is_told_to_the_handler_too() {
     // The kernel tells of a reset once; a read after it finds a mere end, TLS a truncated one.
