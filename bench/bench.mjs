@@ -34,7 +34,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     rounds: { type: 'string', default: '3' },
-    milliseconds: { type: 'string', default: '500' },
+    milliseconds: { type: 'string', default: '400' },
     only: { type: 'string' },
     match: { type: 'string', default: '' },
     publish: { type: 'boolean', default: false },
