@@ -632,6 +632,10 @@ impl<S: Read + Write> Connection<S> {
     }
 
     fn end_by_peer(&mut self, end: PeersEnd) -> Step {
+        if matches!(self.state, State::Closing { received: Some(_), .. }) {
+            // RFC 6455, section 1.4: what follows the peer's Close frame is of no account.
+            return self.finish();
+        }
         if self.holds_end && matches!(self.state, State::Open) {
             self.state = State::EndRead(end);
             return Step::Idle;
