@@ -228,7 +228,7 @@ impl<S> Connection<S> {
 
     /// Whether the stream has refused bytes for good, of which the next step tells.
     pub(crate) fn has_failed(&self) -> bool {
-        self.socket.get_ref().failure().is_some()
+        self.stream.failure().is_some()
     }
 
     /// Whether compression was agreed on.
