@@ -1,12 +1,22 @@
-// A certificate that vouches for itself, made with Node alone: no openssl command, no file.
+// Certificates that vouch for themselves or that another vouches for, made with Node alone: no openssl
+// command, no file.
 
-import { generateKeyPairSync, randomBytes, sign } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync, randomBytes, sign } from 'node:crypto';
 
 export interface Certificate {
   /** PEM. */
   cert: string;
   /** PKCS #8, PEM. */
   key: string;
+}
+
+export interface CertificateOptions {
+  /** Who vouches for it; left out, it does so itself. */
+  issuer?: Certificate & { commonName: string };
+  /** From when until when, in days from now. */
+  valid?: readonly [from: number, until: number];
+  /** For which host; left out, `localhost` and 127.0.0.1. */
+  host?: string;
 }
 
 const enum Tag {
@@ -23,23 +33,25 @@ const enum Tag {
 
 const DAY = 24 * 60 * 60 * 1000;
 
-/** A certificate for `localhost` and 127.0.0.1, good for servers and clients (RFC 5280). */
-export function makeCertificate(commonName: string): Certificate {
+/** A certificate that is good for servers, clients and for vouching for others (RFC 5280). */
+export function makeCertificate(
+  commonName: string,
+  { issuer, valid = [-1, 365], host }: CertificateOptions = {},
+): Certificate {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const algorithm = sequence(oid('2a8648ce3d040302'));
-  const name = sequence(der(Tag.Set, sequence(oid('550403'), der(Tag.Utf8String, commonName))));
   const serial = Buffer.concat([Buffer.of(1), randomBytes(15)]);
   const unsigned = sequence(
     der(0xa0, der(Tag.Integer, Buffer.of(2))),
     der(Tag.Integer, serial),
     algorithm,
-    name,
-    sequence(time(Date.now() - DAY), time(Date.now() + 365 * DAY)),
-    name,
+    nameOf(issuer?.commonName ?? commonName),
+    sequence(...valid.map(days => time(Date.now() + days * DAY))),
+    nameOf(commonName),
     publicKey.export({ type: 'spki', format: 'der' }),
-    der(0xa3, sequence(...extensions())),
+    der(0xa3, sequence(...extensions(host))),
   );
-  const signature = sign('sha256', unsigned, privateKey);
+  const signature = sign('sha256', unsigned, issuer ? createPrivateKey(issuer.key) : privateKey);
   const whole = sequence(
     unsigned,
     algorithm,
@@ -52,9 +64,15 @@ export function makeCertificate(commonName: string): Certificate {
   };
 }
 
-function extensions(): Buffer[] {
+function nameOf(commonName: string): Buffer {
+  return sequence(der(Tag.Set, sequence(oid('550403'), der(Tag.Utf8String, commonName))));
+}
+
+function extensions(host: string | undefined): Buffer[] {
   const yes = der(Tag.Boolean, Buffer.of(0xff));
-  const alternativeNames = sequence(der(0x82, 'localhost'), der(0x87, Buffer.of(127, 0, 0, 1)));
+  const alternativeNames = host
+    ? sequence(der(0x82, host))
+    : sequence(der(0x82, 'localhost'), der(0x87, Buffer.of(127, 0, 0, 1)));
   const usages = sequence(oid('2b06010505070301'), oid('2b06010505070302'));
   return [
     sequence(oid('551d13'), yes, der(Tag.OctetString, sequence(yes))),

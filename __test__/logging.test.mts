@@ -137,6 +137,8 @@ test.serial('no_credentials_are_in_records_or_errors', async t => {
     'session=1234',
     'swordfish',
     'PRIVATE',
+    'listen-key',
+    'query-token',
     Buffer.from('alice:open sesame').toString('base64'),
   );
   const headers = { Authorization: 'Bearer hunter2', Cookie: 'session=1234', 'X-Key': 'hunter2' };
@@ -187,6 +189,19 @@ test.serial('no_credentials_are_in_records_or_errors', async t => {
     [`ws://127.0.0.1:${echo.port}`, { headers: 'Authorization: Bearer hunter2' }],
     [`ws://127.0.0.1:${echo.port}`, { tls: { passphrase: ['swordfish'] } }],
     [`ws://127.0.0.1:${echo.port}`, { tls: { key: ['PRIVATE'] } }],
+    [`ws://127.0.0.1:${echo.port}/listen-key?token=query-token`, {}],
+    [`wss://localhost:${secure.port}/listen-key?token=query-token`, {}],
+    [`ws://127.0.0.1:${refusing.port}/listen-key?token=query-token`, {}],
+    [`ws://127.0.0.1:1/listen-key?token=query-token`, {}],
+    [`ws://127.0.0.1:99999/listen-key?token=query-token`, {}],
+    [`ws://127.0.0.1/listen-key?token=query-token#fragment`, {}],
+    [`127.0.0.1:80/listen-key?token=query-token&mail=a@b`, {}],
+    [`ws://127.0.0.1:${echo.port}`, { headers: { 'Authorization: Bearer hunter2': '' } }],
+    [`ws://127.0.0.1:${echo.port}`, { headers: { 'Authorization: Bearer hunter2': 7 } }],
+    [`ws://127.0.0.1:${echo.port}`, { headers: [['Authorization: Bearer hunter2', null]] }],
+    [`ws://127.0.0.1:${echo.port}`, { subprotocols: ['token hunter2'] }],
+    [`ws://127.0.0.1:${echo.port}`, { subprotocols: ['hunter2', 'hunter2'] }],
+    [`ws://127.0.0.1:${echo.port}`, { subprotocols: 'hunter2' }],
   ];
   for (const [url, options] of attempts) {
     for (const client of [NonBlockingClient, BlockingClient, AsyncClient]) {

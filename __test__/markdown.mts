@@ -20,10 +20,17 @@ export interface Block {
 
 /** Every page that people read, by its path. */
 export const pages: ReadonlyMap<string, string> = new Map(
-  ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', ...markdownIn('docs')].map(path => [
-    path,
-    readFileSync(join(root, path), 'utf8'),
-  ]),
+  [
+    ...[
+      'README.md',
+      'CONTRIBUTING.md',
+      'CHANGELOG.md',
+      'AGENTS.md',
+      'llms.txt',
+      'examples/README.md',
+    ],
+    ...markdownIn('docs'),
+  ].map(path => [path, readFileSync(join(root, path), 'utf8')]),
 );
 
 function markdownIn(folder: string): string[] {

@@ -133,4 +133,6 @@ test('the_range_of_a_row_is_accepted_and_nothing_outside_of_it', t => {
 
 test('every_error_code_has_a_row_and_every_row_a_code', t => {
   t.deepEqual(names('code').sort(), Object.keys(ERROR_CODES).sort());
+  const inDepth = tableRows('docs/errors.md', 'error').map(row => nameOf(row, 'error'));
+  t.deepEqual(inDepth.sort(), Object.keys(ERROR_CODES).sort());
 });

@@ -32,8 +32,11 @@ test.before('every_snippet_compiles_as_a_users_would', async t => {
   t.timeout(60_000);
   mkdirSync(join(user, 'node_modules', '@types'), { recursive: true });
   symlinkSync(root, join(user, 'node_modules', 's9-websocket'), 'junction');
-  const nodeTypes = join('node_modules', '@types', 'node');
-  symlinkSync(join(root, nodeTypes), join(user, nodeTypes), 'junction');
+  // `ws` for the page that compares.
+  for (const name of ['@types/node', '@types/ws', 'ws']) {
+    const path = join('node_modules', name);
+    symlinkSync(join(root, path), join(user, path), 'junction');
+  }
   writeFileSync(join(user, 'package.json'), '{ "type": "module" }');
   const compilerOptions = {
     target: 'es2022',
@@ -66,7 +69,9 @@ for (const { place, info, next } of snippets.filter(({ info }) => !info.includes
     writeFileSync(ca, server.ca ?? '');
     const script = fileOf(place, 'mjs');
     writeFileSync(script, readFileSync(script, 'utf8').replaceAll(HOST, server.url));
-    const env = { ...process.env, ...(server.ca && { SSL_CERT_FILE: ca }) };
+    // The first for this package's OpenSSL, the second for Node's.
+    const trust = { SSL_CERT_FILE: ca, NODE_EXTRA_CA_CERTS: ca };
+    const env = { ...process.env, ...(server.ca && trust) };
     const ran = await run(process.execPath, [script], { env, timeout: DEADLINE }).catch(e => e);
     await server.close();
     t.is(ran.stderr, '', info.join(' '));
@@ -78,7 +83,10 @@ for (const { place, info, next } of snippets.filter(({ info }) => !info.includes
 test('every_block_is_covered', t => {
   t.true(snippets.length > 0);
   for (const { place, info } of all) {
-    t.true(['ts', 'sh', 'text'].includes(info[0] ?? ''), `${place}: nothing checks ${info[0]}`);
+    t.true(
+      ['ts', 'sh', 'text', 'console'].includes(info[0] ?? ''),
+      `${place}: nothing checks ${info[0]}`,
+    );
   }
   const marked = snippets.filter(({ info }) => info.length > 1);
   t.deepEqual(

@@ -138,6 +138,7 @@ export async function asyncClient(): Promise<void> {
   same<typeof client.eventRx, Receiver<WebSocketEvent>>(true);
   same<typeof client.controlTx, Sender<ControlMessage>>(true);
   same<typeof client.socket, S9Socket | null>(true);
+  same<typeof client.bufferedAmount, number>(true);
   const handle = client.run();
   same<typeof handle, JoinHandle>(true);
   same<ReturnType<JoinHandle['join']>, Promise<void>>(true);

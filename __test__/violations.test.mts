@@ -31,6 +31,7 @@ const VIOLATIONS: Record<string, [Buffer[], string, number]> = {
     1002,
   ],
   a_close_of_one_byte: [[frame(Opcode.Close, Buffer.of(3))], 'PROTOCOL', 1002],
+  a_close_with_an_invalid_code: [[closeFrame(999)], 'PROTOCOL', 1002],
   invalid_utf8: [[frame(Opcode.Text, Buffer.of(0x68, 0xff))], 'INVALID_UTF8', 1007],
   utf8_cut_off_at_the_end: [
     [frame(Opcode.Text, Buffer.of(0x68, 0xc3), { fin: false }), frame(Opcode.Continuation, 'hi')],

@@ -3,12 +3,15 @@
 
 import { readFileSync } from 'node:fs';
 
+import { trades } from './deflated.mjs';
 import { median } from './statistics.mjs';
 
 const task = JSON.parse(process.argv[2]);
 const { ways } = await import(`./clients/${task.module}.mjs`);
 const options = task.ca ? { tls: { ca: readFileSync(task.ca, 'utf8') } } : {};
 if (task.cpuAffinity !== undefined && task.module === 's9') options.cpuAffinity = task.cpuAffinity;
+// undici and Bun offer it unasked.
+if (task.deflate) options.perMessageDeflate = { threshold: 0 };
 let finish;
 /** A client that is told to end while messages flood in may take for ever: nobody waits for it. */
 const finished = new Promise(resolve => {
@@ -23,10 +26,30 @@ function processorTime() {
   return user + system;
 }
 
+/** Each calls `tick(since, now)` about once a millisecond, until that returns false. */
+const LOOPS = {
+  interval(tick) {
+    let last = now();
+    const timer = setInterval(() => {
+      const at = now();
+      if (!tick(last, at)) clearInterval(timer);
+      last = at;
+    }, 1);
+  },
+  async promises(tick) {
+    for (let since = now(), goesOn = true; goesOn; ) {
+      await new Promise(resolve => setTimeout(resolve, 1));
+      const at = now();
+      goesOn = tick(since, at);
+      since = at;
+    }
+  },
+};
+
 const MEASUREMENTS = {
   /** Round trips, one at a time, in microseconds. */
-  async rtt({ url, size, warmUp, milliseconds }) {
-    const payload = 'x'.repeat(size);
+  async rtt({ url, size, deflate, warmUp, milliseconds }) {
+    const payload = deflate ? trades(size, 0) : 'x'.repeat(size);
     const times = new Float64Array(2_000_000);
     let count = 0;
     let end;
@@ -106,15 +129,18 @@ const MEASUREMENTS = {
   },
 
   /** Messages a second, from the first send of a batch until the server has counted the last. */
-  async send({ url, size, batch, corked, warmUp, milliseconds }) {
-    const payload = 'x'.repeat(size);
+  async send({ url, size, deflate, batch, corked, warmUp, milliseconds }) {
+    const payloads = Array.from({ length: batch }, (_, index) =>
+      deflate ? trades(size, index) : 'x'.repeat(size),
+    );
     const times = [];
+    let bytesSent = 0;
     let start = 0;
     let warmUntil = 0;
     let cpu = 0;
     let end;
     const sendAll = () => {
-      for (let sent = 0; sent < batch; sent++) end.send(payload);
+      for (const payload of payloads) end.send(payload);
     };
     const sendBatch = () => {
       start = now();
@@ -127,8 +153,9 @@ const MEASUREMENTS = {
         warmUntil = now() + warmUp;
         sendBatch();
       },
-      onMessage() {
+      onMessage(bytes) {
         const at = now();
+        bytesSent = Number(bytes);
         if (at < warmUntil) cpu = processorTime();
         else times.push(at - start);
         if (at < warmUntil + milliseconds) sendBatch();
@@ -142,6 +169,7 @@ const MEASUREMENTS = {
     return {
       perSecond: batch / (median(times) / 1000),
       cpuPerMessage: cpu / (batch * times.length),
+      bytesSent,
     };
   },
 
@@ -166,6 +194,32 @@ const MEASUREMENTS = {
       },
     });
     return { times: delays };
+  },
+
+  /** Punctuality of timers, in microseconds, while one round trip follows another. */
+  async beside({ url, loop, size, warmUp, milliseconds }) {
+    const payload = 'x'.repeat(size);
+    const times = [];
+    let end;
+    await open(url, {
+      onOpen(opened) {
+        end = opened;
+        end.send(payload);
+        const warmUntil = now() + warmUp;
+        const tick = (since, at) => {
+          if (since > warmUntil) times.push(rounded((at - since) * 1000));
+          if (at < warmUntil + milliseconds) return true;
+          end.terminate();
+          finish();
+          return false;
+        };
+        LOOPS[loop](tick);
+      },
+      onMessage() {
+        end.send(payload);
+      },
+    });
+    return { times };
   },
 
   /** Delay from the server's send to the parsed message, in microseconds. */

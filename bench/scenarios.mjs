@@ -6,6 +6,7 @@ const ws = { name: 'ws', module: 'ws', way: 'ws', runtime: 'node' };
 const undici = { name: 'undici', module: 'web', way: 'undici', runtime: 'node' };
 const bun = { name: 'Bun', module: 'web', way: 'Bun', runtime: 'bun' };
 const deno = { name: 'Deno', module: 'web', way: 'Deno', runtime: 'deno' };
+const nobody = { name: 'no client', module: 'nobody', way: 'nobody', runtime: 'node' };
 const floor = wait => ({
   name: `floor, ${wait === 'spin' ? 'spinning' : 'blocking'}`,
   floor: wait,
@@ -84,6 +85,7 @@ function* busy() {
     reference: ['ws'],
     path: 'ws/pings?wait=spin&every=1000',
     task: { measure: 'busy' },
+    longer: 4,
     contenders: [...SLEEPING_THREAD, ...PEERS],
   };
 }
@@ -95,8 +97,62 @@ function* feed() {
     reference: ['ws'],
     path: 'ws/feed?wait=spin',
     task: { measure: 'feed', seed: 1 },
+    longer: 4,
     contenders: [...ONE_THREAD, ...SLEEPING_THREAD, ...PEERS],
   };
+}
+
+/** What else lives on the event loop while a client makes one round trip after another. */
+function* beside() {
+  const loops = {
+    interval: 'setInterval of 1 ms: from tick to tick',
+    promises: '`await setTimeout(1)` in a loop: each',
+  };
+  for (const [loop, what] of Object.entries(loops)) {
+    yield {
+      title: `${what}, beside round trips of 64 B, ws://`,
+      unit: 'µs',
+      reference: ['no client'],
+      path: 'ws/echo?wait=spin',
+      task: { measure: 'beside', loop, size: 64 },
+      longer: 4,
+      contenders: [nobody, ...['run', 'run, waiting'].map(s9), ws, undici],
+    };
+  }
+}
+
+function* deflate() {
+  const contenders = [...['runSync', 'run', 'async'].map(s9), ws, undici, bun];
+  for (const takeover of [false, true]) {
+    const context = takeover ? 'context taken over' : 'each by itself';
+    const query = `wait=spin&deflate=${takeover ? 'takeover' : 'single'}`;
+    for (const bytes of [150, 1024, 16 << 10]) {
+      yield {
+        title: `receive, ${size(bytes)} compressed JSON, ${context}, ws://`,
+        reference: ['ws', 'Bun'],
+        path: `ws/flood?${query}`,
+        frames: { size: bytes, takeover },
+        task: { measure: 'receive', size: bytes, kind: 'text', deflate: true },
+        contenders,
+      };
+    }
+    yield {
+      title: `round trip, 2 KiB compressed JSON, ${context}, ws://`,
+      unit: 'µs',
+      reference: ['ws', 'Bun'],
+      path: `ws/echo?${query}`,
+      frames: { size: 2048, takeover },
+      task: { measure: 'rtt', size: 2048, deflate: true },
+      contenders,
+    };
+    yield {
+      title: `send, 1 KiB compressed JSON, ${context}, ws://`,
+      reference: ['ws', 'Bun'],
+      path: `ws/sink?${query}`,
+      task: { measure: 'send', size: 1024, batch: 1000, deflate: true },
+      contenders,
+    };
+  }
 }
 
 /** The scenarios by the name that the command line gives them. */
@@ -106,6 +162,8 @@ export const SCENARIOS = {
   send,
   busy,
   feed,
+  beside,
+  deflate,
   *tls() {
     yield* rtt(['wss']);
     yield* receive(['wss']);
@@ -113,4 +171,4 @@ export const SCENARIOS = {
 };
 
 /** What `npm run bench` measures without a name. */
-export const ALL = ['rtt', 'receive', 'send', 'busy', 'feed'];
+export const ALL = ['rtt', 'receive', 'send', 'busy', 'feed', 'beside', 'deflate'];

@@ -9,6 +9,7 @@ const COLUMNS = {
   perSecond: ['messages/s', 0],
   megabytesPerSecond: ['MB/s', 0],
   cpuPerMessage: ['CPU µs/message', 2],
+  bytesSent: ['bytes/frame', 0],
   rss: ['MB resident', 0],
 };
 
@@ -43,7 +44,7 @@ function formatted(column, value) {
   if (value === undefined) return '';
   const scaled = column === 'rss' ? value / 1e6 : value;
   const text = scaled.toFixed(COLUMNS[column][1]);
-  return text.replace(/\B(?=(\d{3})+(?!\d))/, ' ');
+  return text.replace(/\B(?=(\d{3})+(?!\d))/g, ' ');
 }
 
 function ratio(figures, reference) {

@@ -25,7 +25,7 @@ export function run(command, args) {
 
 /** Installs and builds what is needed; throws if a step fails. */
 export function ensure() {
-  step('dependencies', dependenciesAreCurrent, ['ci', '--include=dev', '--no-audit', '--no-fund']);
+  ensureDependencies();
   step(
     'native addon',
     () => isBuilt('native'),
@@ -39,6 +39,14 @@ export function ensure() {
     () => stamp('dist'),
   );
 }
+
+/** Installs what the lock file says. */
+export function ensureDependencies() {
+  step('dependencies', dependenciesAreCurrent, ['ci', '--include=dev', '--no-audit', '--no-fund']);
+}
+
+/** Tells one state of the addon's sources from another. */
+export const nativeSources = () => fingerprint('native');
 
 function step(name, isCurrent, npmArguments, done = () => {}) {
   if (isCurrent()) return;
@@ -63,13 +71,16 @@ function dependenciesAreCurrent() {
 
 const BUILDS = {
   native: {
-    sources: ['Cargo.toml', 'Cargo.lock', 'build.rs', '.cargo', 'src', 'crates', 'package.json'],
+    sources: ['Cargo.toml', 'Cargo.lock', 'build.rs', '.cargo', 'src', 'crates'],
+    // Of the manifest only what the build reads: the rest changes often, and a build takes minutes.
+    settings: ({ version, napi, scripts }) => [version, napi, scripts['build:native']],
     isBuiltTo: () =>
       existsSync(join(root, 'native', 'index.js')) &&
       readdirSync(join(root, 'native')).some(name => name.endsWith('.node')),
   },
   dist: {
     sources: ['src-ts', 'tsconfig.json', 'native/index.d.ts'],
+    settings: ({ scripts }) => [scripts['build:ts']],
     isBuiltTo: () => existsSync(join(root, 'dist', 'index.mjs')),
   },
 };
@@ -91,6 +102,8 @@ function stamp(name) {
 /** Contents, not times: a checkout touches files that it does not change. */
 function fingerprint(name) {
   const hash = createHash('sha256').update(`${process.platform} ${process.arch}\n`);
+  const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  hash.update(JSON.stringify(BUILDS[name].settings(manifest)));
   for (const source of BUILDS[name].sources) {
     for (const file of filesIn(source)) {
       hash.update(`${file}\n`).update(readFileSync(join(root, file)));

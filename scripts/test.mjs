@@ -6,6 +6,8 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { UNAVAILABLE } from '../conformance/suite.mjs';
+import { audit } from './audit.mjs';
+import { buildReference } from './docs.mjs';
 import { ensure, root, run } from './ensure.mjs';
 
 const inNode = (...path) => join(root, 'node_modules', ...path);
@@ -40,10 +42,12 @@ const STEPS = {
     run('cargo', ['clippy', '--workspace', '--all-targets', '--', '--deny', 'warnings']),
   rustdoc: () =>
     run('cargo', ['rustdoc', '--package', 's9-websocket-core', '--', '--deny', 'warnings']),
+  typedoc: buildReference,
   types: compileTests,
   cargo: () => run('cargo', ['test', '--workspace']),
   ava: () => compileTests() && node(inNode('ava', 'entrypoints', 'cli.mjs')),
   conformance,
+  audit,
 };
 
 const wanted = process.argv.slice(2);

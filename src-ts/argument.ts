@@ -5,7 +5,7 @@ import { types } from 'node:util';
 
 import { invalid, refused } from './errors';
 
-/** Bytes to send, by whatever view they come. */
+/** Bytes to send: a `Uint8Array`, a `Buffer`, another view, or a whole buffer. */
 export type Bytes = ArrayBufferView | ArrayBufferLike;
 
 const BYTES = 'a Uint8Array, another view of bytes, or an ArrayBuffer';

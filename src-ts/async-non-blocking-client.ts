@@ -17,8 +17,6 @@ import type {
 import { type UpgradeResponse, upgradeResponse } from './response';
 import { S9Socket } from './socket';
 
-type Options = NonBlockingOptions | AsyncNonBlockingOptions | AsyncNonBlockingOptionsInit;
-
 /** A client is not collected, which would close it, while one of its channel ends is in use. */
 const usedBy = new WeakMap<object, ClientCore>();
 
@@ -46,13 +44,16 @@ export class S9AsyncNonBlockingWebSocketClient {
    */
   static async connect(
     url: string | URL,
-    options?: Options,
+    options?: NonBlockingOptions | AsyncNonBlockingOptions | AsyncNonBlockingOptionsInit,
   ): Promise<S9AsyncNonBlockingWebSocketClient> {
     return new S9AsyncNonBlockingWebSocketClient(await connect('async', url, options));
   }
 
   /** Connects and blocks the thread until that is done, `connectTimeout` at most. */
-  static connectSync(url: string | URL, options?: Options): S9AsyncNonBlockingWebSocketClient {
+  static connectSync(
+    url: string | URL,
+    options?: NonBlockingOptions | AsyncNonBlockingOptions | AsyncNonBlockingOptionsInit,
+  ): S9AsyncNonBlockingWebSocketClient {
     return new S9AsyncNonBlockingWebSocketClient(connectSync('async', url, options));
   }
 
@@ -60,7 +61,7 @@ export class S9AsyncNonBlockingWebSocketClient {
   static async connectWithHeaders(
     url: string | URL,
     headers: RequestHeaders,
-    options?: Options,
+    options?: NonBlockingOptions | AsyncNonBlockingOptions | AsyncNonBlockingOptionsInit,
   ): Promise<S9AsyncNonBlockingWebSocketClient> {
     return new S9AsyncNonBlockingWebSocketClient(await connect('async', url, options, headers));
   }
@@ -69,7 +70,7 @@ export class S9AsyncNonBlockingWebSocketClient {
   static connectWithHeadersSync(
     url: string | URL,
     headers: RequestHeaders,
-    options?: Options,
+    options?: NonBlockingOptions | AsyncNonBlockingOptions | AsyncNonBlockingOptionsInit,
   ): S9AsyncNonBlockingWebSocketClient {
     return new S9AsyncNonBlockingWebSocketClient(connectSync('async', url, options, headers));
   }
@@ -83,6 +84,11 @@ export class S9AsyncNonBlockingWebSocketClient {
   get socket(): S9Socket | null {
     const native = converting(() => this.#core.native.socket());
     return native && S9Socket.of(native);
+  }
+
+  /** Bytes accepted for sending that the kernel has not taken yet. */
+  get bufferedAmount(): number {
+    return this.#core.native.bufferedAmount();
   }
 
   /** The server's answer to the upgrade. */

@@ -67,28 +67,45 @@ export abstract class CallbackClient {
    * Sends a text message at once.
    *
    * What the kernel does not take is queued and counted in `bufferedAmount`. Throws
-   * `ERR_S9_WRITE_BUFFER_FULL` with nothing sent, or `ERR_S9_CONNECTION_CLOSED`.
+   * `ERR_S9_WRITE_BUFFER_FULL` with nothing sent, or `ERR_S9_CONNECTION_CLOSED` after `close` or once
+   * the end has been told. Until then, what is sent on a connection that has ended is lost with it.
    */
   sendTextMessage(text: string, options?: SendOptions): void {
-    outbound.sendText(this.#core.native, text, outbound.compressOf(options));
+    try {
+      outbound.sendText(this.#core.native, text, outbound.compressOf(options));
+    } catch (thrown) {
+      this.#core.refused(thrown);
+    }
     this.#core.sent();
   }
 
   /** Sends a binary message, as `sendTextMessage` does; the bytes may be changed afterwards. */
   sendBinaryMessage(data: Bytes, options?: SendOptions): void {
-    outbound.sendBinary(this.#core.native, data, outbound.compressOf(options));
+    try {
+      outbound.sendBinary(this.#core.native, data, outbound.compressOf(options));
+    } catch (thrown) {
+      this.#core.refused(thrown);
+    }
     this.#core.sent();
   }
 
   /** Sends a ping with 125 bytes at most. */
   sendPing(data?: Bytes): void {
-    outbound.sendPing(this.#core.native, data);
+    try {
+      outbound.sendPing(this.#core.native, data);
+    } catch (thrown) {
+      this.#core.refused(thrown);
+    }
     this.#core.sent();
   }
 
   /** Sends a pong with 125 bytes at most; pings are answered without it. */
   sendPong(data?: Bytes): void {
-    outbound.sendPong(this.#core.native, data);
+    try {
+      outbound.sendPong(this.#core.native, data);
+    } catch (thrown) {
+      this.#core.refused(thrown);
+    }
     this.#core.sent();
   }
 
@@ -100,6 +117,7 @@ export abstract class CallbackClient {
    */
   close(code?: number, reason?: string): void {
     outbound.close(this.#core.native, code, reason);
+    this.#core.endIsKnown = true;
     this.#core.wake?.();
   }
 
@@ -153,8 +171,8 @@ export abstract class CallbackClient {
   /**
    * Sends Close 1000 and ends, the thread too; of a run that goes on, only `onQuit` follows.
    *
-   * It waits for no answer: a peer that is sending meanwhile may be reset before it has read the
-   * Close frame. `close` waits.
+   * It waits for no answer. Unless the process ends first, the peer has a second to read what was
+   * sent and the Close frame, also while it is sending itself; `close` waits.
    */
   [Symbol.dispose](): void {
     this.#core.dispose();

@@ -37,7 +37,7 @@ export interface Receiver<T> extends AsyncIterable<T> {
 
 /** The sending end of a channel. */
 export interface Sender<T> {
-  /** Never blocks; throws `ERR_S9_CONNECTION_CLOSED` once closing has begun. */
+  /** Never blocks; throws `ERR_S9_CONNECTION_CLOSED` once closing has begun, by either side. */
   send(message: T): void;
   /** Identifies the channel to `Sender.fromHandle` in another worker thread. */
   readonly handle: bigint;

@@ -1,7 +1,10 @@
 // The state that a client shares with the loop that runs it.
 
-import { converting } from './errors';
+import { converting, S9WebSocketError } from './errors';
 import type { NativeClient } from './native';
+
+/** With which codes a send says that the connection has ended. */
+const ENDS: ReadonlySet<string> = new Set(['ERR_S9_CONNECTION_CLOSED', 'ERR_S9_IO']);
 
 /** A native client and where its run stands. */
 export class ClientCore {
@@ -18,6 +21,8 @@ export class ClientCore {
   /** `quit` has been delivered. */
   ended = false;
   disposed = false;
+  /** `close()` was called, or the end has been delivered: from now on sends throw for it. */
+  endIsKnown = false;
   /** While a loop on this thread runs over a blocking socket: sends block. */
   #blocks = false;
   /** While a run waits in the event loop: makes it go on, not from inside this call. */
@@ -44,6 +49,15 @@ export class ClientCore {
     // Comes back from native code now and then, so that a worker can be terminated.
     if (this.#blocks) while (this.native.keepWriting());
     else if (this.wake && this.native.bufferedAmount() > 0) this.wake();
+  }
+
+  /**
+   * To be called with what a send threw. Of an end that the user cannot know yet, its own event tells:
+   * what is sent until then is lost like the bytes in flight, and a handler is not ended for it.
+   */
+  refused(thrown: unknown): void {
+    const isKnown = this.endIsKnown || this.skipping || this.ended;
+    if (isKnown || !(thrown instanceof S9WebSocketError) || !ENDS.has(thrown.code)) throw thrown;
   }
 
   dispose(): void {

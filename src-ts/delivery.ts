@@ -130,11 +130,13 @@ export class Delivery<C> {
           handler.onActivated?.(client);
           break;
         case Kind.ConnectionClosed: {
+          core.endIsKnown = true;
           const reason = end > start ? batch.utf8(start, end) : null;
           handler.onConnectionClosed?.(client, reason, descriptors[at + Field.Code] as number);
           break;
         }
         case Kind.Error:
+          core.endIsKnown = true;
           handler.onError?.(client, fromNative(errors.takeError()));
           break;
         case Kind.Quit:

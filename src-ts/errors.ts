@@ -21,6 +21,7 @@ export type S9WebSocketErrorCode =
 
 /** The HTTP response with which a server refused the upgrade. */
 export interface RefusedUpgrade {
+  /** The HTTP status, such as 401. */
   readonly status: number;
   /** Names are in lower case; a header that came more than once is an array. */
   readonly headers: ResponseHeaders;
@@ -28,9 +29,15 @@ export interface RefusedUpgrade {
   readonly body: Buffer;
 }
 
-/** Every error that this package throws, rejects with or hands to `onError`. */
+/**
+ * Every error that this package throws, rejects with or hands to `onError`.
+ *
+ * `cause` is the error below, with the operating system's `code` where there is one.
+ */
 export class S9WebSocketError extends Error {
+  /** Always `'S9WebSocketError'`. */
   override readonly name = 'S9WebSocketError';
+  /** What went wrong; stable, unlike the message. */
   readonly code: S9WebSocketErrorCode;
   /** With `ERR_S9_HANDSHAKE`: the server's answer, where it was a well-formed HTTP response. */
   readonly response?: RefusedUpgrade;

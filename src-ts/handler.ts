@@ -18,11 +18,13 @@ export interface S9WebSocketClientHandler<C, T extends string | Buffer = string>
   onPoll?(client: C): void;
   /** After each turn that brought nothing; with a Rust thread after each batch handed over. */
   onIdle?(client: C): void;
+  /** A text message, whole and valid UTF-8. */
   onTextMessage?(client: C, data: T): void;
-  /** The bytes are yours to keep. */
+  /** A binary message, whole; the bytes are yours to keep. */
   onBinaryMessage?(client: C, data: Buffer): void;
-  /** The pong has been sent already. */
+  /** A ping; the pong needs no doing of yours. */
   onPing?(client: C, data: Buffer): void;
+  /** A pong, with what the ping carried. */
   onPong?(client: C, data: Buffer): void;
   /** The connection ended cleanly: 1005 is a Close without code, 1006 an end without Close. */
   onConnectionClosed?(client: C, reason: string | null, code: number): void;

@@ -23,11 +23,16 @@ export function headerPairs(headers: unknown): Array<[string, string]> {
     for (const value of Array.isArray(values) ? values : [values]) {
       if (typeof name !== 'string') throw wrong(name);
       // A value may be a credential: only its type is told.
-      if (typeof value !== 'string') throw invalidType(`headers.${name}`, value, ALLOWED);
+      if (typeof value !== 'string') throw invalidType(labelled(name), value, ALLOWED);
       pairs.push([name, value]);
     }
   }
   return pairs;
+}
+
+/** A name that is none may be a whole field, credentials and all. */
+function labelled(name: string): string {
+  return /^[\w!#$%&'*+.^`|~-]+$/.test(name) ? `headers.${name}` : 'headers';
 }
 
 /** A text in the wrong place may be a whole field, credentials and all: only its type is told. */

@@ -1,5 +1,6 @@
 // What `s9-websocket` exports.
 
+export type { Bytes } from './argument';
 export { S9AsyncNonBlockingWebSocketClient } from './async-non-blocking-client';
 export { S9BlockingWebSocketClient } from './blocking-client';
 export { Receiver, Sender } from './channel';

@@ -9,6 +9,7 @@ export interface JoinHandle {
   join(): Promise<void>;
   /** Blocks until the thread has ended, or for `timeout` milliseconds; tells whether it has. */
   joinSync(timeout?: number): boolean;
+  /** The thread has ended. */
   readonly isFinished: boolean;
 }
 

@@ -8,12 +8,15 @@ export type LogLevel = 'off' | 'error' | 'warn' | 'info' | 'debug' | 'trace';
 
 /** A log record of the core. */
 export interface LogRecord {
+  /** How grave it is. */
   level: Exclude<LogLevel, 'off'>;
   /** The part of the core that speaks. */
   target: string;
+  /** What happened, without the particulars. */
   message: string;
   /** Milliseconds since 1970. */
   timestamp: number;
+  /** The particulars, by name; payloads are given by their size only. */
   fields: Record<string, string>;
 }
 

@@ -1,6 +1,6 @@
 // The client with a non-blocking socket whose loop runs on your thread, or on a Rust thread.
 
-import { CallbackClient, type RunPlace } from './callback-client';
+import { CallbackClient } from './callback-client';
 import type { ClientCore } from './client-core';
 import { connect, connectSync } from './connecting';
 import { invalid } from './errors';
@@ -10,8 +10,13 @@ import type { NonBlockingOptions, NonBlockingOptionsInit } from './options';
 
 /** Where `run` runs. */
 export interface RunOptions {
-  /** Default `'event-loop'`: one turn a tick, everything else in Node goes on living. */
-  on?: RunPlace;
+  /**
+   * Default `'event-loop'`: one turn a tick, everything else in Node goes on living.
+   *
+   * `'background-thread'` reads and answers pings on a Rust thread even while JavaScript is busy, at
+   * the price of a change of threads a message.
+   */
+  on?: 'event-loop' | 'background-thread';
 }
 
 /** The client of the lowest latency: callbacks, on your thread. */

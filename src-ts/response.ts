@@ -5,7 +5,9 @@ import type { NativeResponse } from './native';
 
 /** The response that accepted the upgrade. */
 export interface UpgradeResponse {
+  /** The HTTP status: 101. */
   status: number;
+  /** The header fields. */
   headers: ResponseHeaders;
   /** The subprotocol that the server chose, if it chose one. */
   subprotocol: string | null;

@@ -10,6 +10,7 @@ export interface TlsFacts {
   servername: string;
   /** The certificate was verified; false only with `rejectUnauthorized: false`. */
   authorized: boolean;
+  /** The protocol agreed on by ALPN, if there is one. */
   alpnProtocol: string | null;
   /** The server's certificate, DER. */
   peerCertificate: Buffer | null;
@@ -28,23 +29,27 @@ export class S9Socket {
     return new S9Socket(native);
   }
 
+  /** The local IP address. */
   get localAddress(): string {
     return converting(() => this.#native.localAddress());
   }
 
+  /** The local port. */
   get localPort(): number {
     return converting(() => this.#native.localPort());
   }
 
+  /** The server's IP address: the one of several that answered. */
   get remoteAddress(): string {
     return converting(() => this.#native.remoteAddress());
   }
 
+  /** The server's port. */
   get remotePort(): number {
     return converting(() => this.#native.remotePort());
   }
 
-  /** TCP_NODELAY. */
+  /** TCP_NODELAY: small messages are sent at once. May be set while the connection is open. */
   get nodelay(): boolean {
     return converting(() => this.#native.nodelay());
   }
@@ -54,7 +59,7 @@ export class S9Socket {
     converting(() => this.#native.setNodelay(on));
   }
 
-  /** Hops that a packet may take, 1 to 255. */
+  /** Hops that a packet may take, 1 to 255. May be set while the connection is open. */
   get ttl(): number {
     return converting(() => this.#native.ttl());
   }
@@ -64,7 +69,7 @@ export class S9Socket {
     converting(() => this.#native.setTtl(checked));
   }
 
-  /** Null for `ws://`. */
+  /** What is known of TLS; null for `ws://`. */
   get tls(): TlsFacts | null {
     const facts = converting(() => this.#native.tls());
     if (!facts) return null;

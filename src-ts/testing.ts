@@ -18,10 +18,11 @@ const running = new Set<EchoServer>();
 /** A WebSocket server on the loopback interface that sends every message back. */
 export class EchoServer {
   readonly #native: NativeEchoServer;
-  /** Where clients connect. */
+  /** Where clients connect: `ws://127.0.0.1:…`, or `wss://` with TLS. */
   readonly url: string;
+  /** The port listened on. */
   readonly port: number;
-  /** With TLS: the certificate, PEM, for the client's `tls.ca`. */
+  /** With TLS: the certificate of the authority to trust, PEM, for the client's `tls.ca`. */
   readonly ca: string | undefined;
 
   private constructor(native: NativeEchoServer) {
@@ -49,11 +50,13 @@ export class EchoServer {
     this[Symbol.dispose]();
   }
 
+  /** As `close`, at once. */
   [Symbol.dispose](): void {
     running.delete(this);
     this.#native.stop();
   }
 
+  /** As `close`. */
   async [Symbol.asyncDispose](): Promise<void> {
     this[Symbol.dispose]();
   }

@@ -25,8 +25,9 @@ export interface TlsOptions {
   servername?: string;
   /** False accepts any certificate: anyone on the path can then read and change everything. */
   rejectUnauthorized?: boolean;
-  /** Default `'TLSv1.2'`. */
+  /** The lowest version accepted. Default `'TLSv1.2'`. */
   minVersion?: TlsVersion;
+  /** Left out, the highest that both sides have. */
   maxVersion?: TlsVersion;
   /** Protocols to offer by ALPN. */
   alpnProtocols?: readonly string[];

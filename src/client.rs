@@ -2,6 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    collections::VecDeque,
     sync::Arc,
     time::Instant,
 };
@@ -37,7 +38,9 @@ pub struct NativeClient {
     text_as_buffer: bool,
     socket: S9Socket,
     response: UpgradeResponse,
-    held: RefCell<Option<ReceivedEvent>>,
+    /// What did not fit the batch, and all that came behind it: the last events of a connection come even
+    /// where there is no room.
+    held: RefCell<VecDeque<ReceivedEvent>>,
     error: RefCell<Option<Error>>,
 }
 
@@ -131,12 +134,16 @@ impl NativeClient {
     fn one_turn(&self, session: &mut Session, env: Env, batch: &NativeBatch) -> (Turn, u32) {
         let mut handler =
             BatchHandler { writer: batch.begin(env, self.text_as_buffer), client: self, has_quit: false };
-        if let Some(held) = self.held.take() {
-            handler.write(held);
-        }
-        let turn = if self.held.borrow().is_some() { Turn::Full } else { turn(session, &mut handler) };
-        let turn = if handler.has_quit { Turn::Ended } else { turn };
-        (turn, handler.writer.finish())
+        handler.write_held();
+        let came_to =
+            if handler.has_quit || handler.holds() { Turn::Full } else { turn(session, &mut handler) };
+        let came_to = match came_to {
+            _ if handler.has_quit => Turn::Ended,
+            // The session has ended, but the batch did not take all of it.
+            Turn::Ended if handler.holds() => Turn::Full,
+            other => other,
+        };
+        (came_to, handler.writer.finish())
     }
 
     /// Runs `turns` with the session, which is gone once it has quit.
@@ -159,7 +166,21 @@ struct BatchHandler<'a> {
 }
 
 impl BatchHandler<'_> {
+    /// Whether something waits for the next batch.
+    fn holds(&self) -> bool {
+        !self.client.held.borrow().is_empty()
+    }
+
+    fn write_held(&mut self) {
+        let held = self.client.held.take();
+        held.into_iter().for_each(|received| self.write(received));
+    }
+
     fn write(&mut self, received: ReceivedEvent) {
+        if self.holds() {
+            self.client.held.borrow_mut().push_back(received);
+            return;
+        }
         let is_quit = matches!(received.event, WebSocketEvent::Quit);
         match self.writer.write(received.event, received.at) {
             Written::Whole => self.has_quit |= is_quit,
@@ -167,7 +188,7 @@ impl BatchHandler<'_> {
                 self.client.error.replace(Some(error));
             }
             Written::NoRoom(event) => {
-                self.client.held.replace(Some(ReceivedEvent { event, at: received.at }));
+                self.client.held.borrow_mut().push_back(ReceivedEvent { event, at: received.at });
             }
         }
     }
@@ -179,7 +200,7 @@ impl S9WebSocketClientHandler<Session> for BatchHandler<'_> {
     }
 
     fn has_room(&mut self) -> bool {
-        self.writer.has_room() && self.client.held.borrow().is_none()
+        self.writer.has_room() && !self.holds()
     }
 
     fn acts_later(&self) -> bool {
@@ -378,7 +399,7 @@ impl NativeClient {
     /// Sends Close 1000 and ends; only `quit` is worth delivering after it.
     #[napi(catch_unwind)]
     pub fn abandon(&self) {
-        self.held.take();
+        self.held.borrow_mut().retain(|received| matches!(received.event, WebSocketEvent::Quit));
         self.wherever_it_is(Session::abandon, ControlSender::abandon);
     }
 

@@ -42,4 +42,6 @@ fn end_all() {
     // All are told first, so that they end side by side.
     endings.iter().for_each(|ending| ending.tell());
     endings.iter().for_each(|ending| ending.join());
+    // Clients that are collected after this one do not start it again.
+    s9_websocket_core::end_lingering();
 }

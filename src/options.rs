@@ -186,7 +186,10 @@ impl<'env> Value<'env> {
 
     /// The value as an error may show it: never the contents of keys or passphrases.
     fn shown(&self) -> String {
-        let is_secret = matches!(self.name.as_str(), "tls.key" | "tls.pfx" | "tls.passphrase" | "headers");
+        let is_secret = matches!(
+            self.name.as_str(),
+            "tls.key" | "tls.pfx" | "tls.passphrase" | "headers" | "subprotocols"
+        );
         match self.value.get_type() {
             Ok(ValueType::String) if is_secret => "a string".into(),
             Ok(ValueType::String) => {

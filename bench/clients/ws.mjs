@@ -3,9 +3,9 @@
 import WebSocket from 'ws';
 
 export const ways = {
-  ws: (url, { tls }, face) =>
+  ws: (url, { tls, perMessageDeflate = false }, face) =>
     new Promise((resolve, reject) => {
-      const socket = new WebSocket(url, { ca: tls?.ca, perMessageDeflate: false });
+      const socket = new WebSocket(url, { ca: tls?.ca, perMessageDeflate });
       socket.on('open', () =>
         face.onOpen({
           send: text => socket.send(text),

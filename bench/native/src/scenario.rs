@@ -29,15 +29,31 @@ impl Query {
     }
 }
 
-pub(crate) fn serve(stream: Stream, resource: &str, query: &Query) -> io::Result<()> {
+/// `frames`, where there are any, are what floods are made of and what echoes are replaced by.
+pub(crate) fn serve(
+    stream: Stream,
+    resource: &str,
+    query: &Query,
+    frames: Option<Vec<u8>>,
+) -> io::Result<()> {
     let mut peer = Peer { stream, inbox: Inbox::new(), out: Vec::new() };
-    match resource.split('?').next() {
-        Some("/echo") => peer.echo(),
-        Some("/flood") => peer.flood(query),
-        Some("/sink") => peer.sink(query.number("count", 1000)),
-        Some("/pings") => peer.pings(query),
-        Some("/feed") => feed::serve(&mut peer, query),
-        _ => Err(io::ErrorKind::NotFound.into()),
+    match (resource.split('?').next(), frames) {
+        (Some("/echo"), Some(frames)) => peer.answer_with(&frames),
+        (Some("/flood"), Some(frames)) => peer.repeat(&frames),
+        (path, _) => peer.serve(path, query),
+    }
+}
+
+impl Peer {
+    fn serve(&mut self, path: Option<&str>, query: &Query) -> io::Result<()> {
+        match path {
+            Some("/echo") => self.echo(),
+            Some("/flood") => self.flood(query),
+            Some("/sink") => self.sink(query.number("count", 1000)),
+            Some("/pings") => self.pings(query),
+            Some("/feed") => feed::serve(self, query),
+            _ => Err(io::ErrorKind::NotFound.into()),
+        }
     }
 }
 
@@ -128,14 +144,35 @@ impl Peer {
         while batch.len() < 256 << 10 {
             frame::append(&mut batch, code, None, &payload);
         }
+        self.repeat(&batch)
+    }
+
+    /// The same bytes as fast as the client takes them, until it goes.
+    fn repeat(&mut self, bytes: &[u8]) -> io::Result<()> {
         loop {
-            self.stream.write_all(&batch)?;
+            self.stream.write_all(bytes)?;
         }
     }
 
-    /// Counts messages; each time `count` have come, says so.
+    /// Answers every message with the next of these frames, over and over.
+    fn answer_with(&mut self, frames: &[u8]) -> io::Result<()> {
+        let mut start = 0;
+        loop {
+            let (received, _) = self.next()?;
+            match received {
+                opcode::CLOSE => return Ok(()),
+                opcode::TEXT | opcode::BINARY => {}
+                _ => continue,
+            }
+            let end = Frame::parse(&frames[start..]).map_or(frames.len(), |frame| start + frame.end);
+            self.stream.write_all(&frames[start..end])?;
+            start = if end < frames.len() { end } else { 0 };
+        }
+    }
+
+    /// Counts messages; each time `count` have come, says how many bytes a frame took.
     fn sink(&mut self, count: usize) -> io::Result<()> {
-        let mut seen = 0;
+        let (mut seen, mut bytes) = (0, 0);
         loop {
             let unused = self.inbox.unused();
             let needed = match Frame::parse(unused) {
@@ -144,10 +181,10 @@ impl Peer {
                         return Ok(());
                     }
                     self.inbox.use_up(frame.end);
-                    seen += 1;
+                    (seen, bytes) = (seen + 1, bytes + frame.end);
                     if seen == count {
-                        seen = 0;
-                        self.send(opcode::TEXT, b"done")?;
+                        self.send(opcode::TEXT, (bytes / count).to_string().as_bytes())?;
+                        (seen, bytes) = (0, 0);
                     }
                     continue;
                 }

@@ -3,6 +3,7 @@
 use std::{
     io,
     net::{Ipv4Addr, TcpListener, TcpStream},
+    path::Path,
     sync::Arc,
     thread,
 };
@@ -29,30 +30,32 @@ pub(crate) fn serve(options: &Options) -> Result<(), Failure> {
     }
     let identity = Identity::from_pkcs8(certificate.as_bytes(), made.signing_key.serialize_pem().as_bytes())?;
     let acceptor = Arc::new(TlsAcceptor::new(identity)?);
-    let plain = listen(None)?;
-    let secure = listen(Some(acceptor))?;
+    let frames: Arc<Path> = Path::new(options.text("frames").unwrap_or(".")).into();
+    let plain = listen(None, &frames)?;
+    let secure = listen(Some(acceptor), &frames)?;
     println!("{{\"ws\":\"ws://127.0.0.1:{plain}\",\"wss\":\"wss://localhost:{secure}\"}}");
     // Whoever started the server holds this open: the server cannot outlive it.
     io::copy(&mut io::stdin(), &mut io::sink())?;
     Ok(())
 }
 
-fn listen(acceptor: Option<Arc<TlsAcceptor>>) -> Result<u16, Failure> {
+fn listen(acceptor: Option<Arc<TlsAcceptor>>, frames: &Arc<Path>) -> Result<u16, Failure> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let port = listener.local_addr()?.port();
+    let frames = frames.clone();
     thread::spawn(move || {
         for socket in listener.incoming().flatten() {
-            let acceptor = acceptor.clone();
+            let (acceptor, frames) = (acceptor.clone(), frames.clone());
             thread::spawn(move || {
                 // A client that is done just goes: the end of its connection is no failure.
-                let _ = serve_connection(socket, acceptor.as_deref());
+                let _ = serve_connection(socket, acceptor.as_deref(), &frames);
             });
         }
     });
     Ok(port)
 }
 
-fn serve_connection(socket: TcpStream, acceptor: Option<&TlsAcceptor>) -> Result<(), Failure> {
+fn serve_connection(socket: TcpStream, acceptor: Option<&TlsAcceptor>, frames: &Path) -> Result<(), Failure> {
     socket.set_nodelay(true)?;
     let mut stream = match acceptor {
         None => Stream::Plain(socket),
@@ -60,21 +63,33 @@ fn serve_connection(socket: TcpStream, acceptor: Option<&TlsAcceptor>) -> Result
     };
     let request = read_request(&mut stream)?;
     let (_, query) = request.resource.split_once('?').unwrap_or((&request.resource, ""));
+    let query = scenario::Query::parse(query);
+    let agreed = match query.text("deflate") {
+        None => "",
+        Some(_) if !request.offers_deflate => return Err("no permessage-deflate was offered".into()),
+        Some("takeover") => "Sec-WebSocket-Extensions: permessage-deflate\r\n",
+        Some(_) => {
+            "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; \
+             client_no_context_takeover\r\n"
+        }
+    };
+    // Its name in the folder; the benchmark that started the server has put it there.
+    let frames = query.text("frames").map(|name| std::fs::read(frames.join(name))).transpose()?;
     let response = format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Accept: {}\r\n\r\n",
+         {agreed}Sec-WebSocket-Accept: {}\r\n\r\n",
         derive_accept_key(request.key.as_bytes())
     );
     stream.write_all(response.as_bytes())?;
-    let query = scenario::Query::parse(query);
     stream.set_wait(if query.text("wait") == Some("block") { Wait::Block } else { Wait::Spin })?;
-    scenario::serve(stream, &request.resource, &query)?;
+    scenario::serve(stream, &request.resource, &query, frames)?;
     Ok(())
 }
 
 struct Request {
     resource: String,
     key: String,
+    offers_deflate: bool,
 }
 
 fn read_request(stream: &mut Stream) -> Result<Request, Failure> {
@@ -92,5 +107,6 @@ fn read_request(stream: &mut Stream) -> Result<Request, Failure> {
         .find(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-key"))
         .map(|(_, value)| value.trim().to_owned())
         .ok_or("no Sec-WebSocket-Key")?;
-    Ok(Request { resource, key })
+    let offers_deflate = text.contains("permessage-deflate");
+    Ok(Request { resource, key, offers_deflate })
 }

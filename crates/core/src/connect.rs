@@ -80,13 +80,7 @@ fn attempt(
     driver.write_all(&request)?;
     let (response, per_message_deflate) =
         driver.read_response(&derive_accept_key(key.as_bytes()), options)?;
-    tracing::debug!(
-        host = target.host,
-        port = target.port,
-        subprotocol = response.subprotocol,
-        extensions = response.extensions,
-        "upgraded"
-    );
+    tracing::debug!(host = target.host, port = target.port, extensions = response.extensions, "upgraded");
     Ok(Upgraded { transport: driver.transport, tail: driver.received, response, per_message_deflate })
 }
 

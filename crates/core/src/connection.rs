@@ -7,9 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use tungstenite::{
-    Message, WebSocket,
+    Message, Utf8Bytes,
     error::{CapacityError, ProtocolError},
     protocol::{
         Role, WebSocketConfig, WebSocketContext,
@@ -34,6 +34,8 @@ const READ_BUFFER_SIZE: usize = 16 << 10;
 const MAX_CONTROL_PAYLOAD: usize = 125;
 /// Largest close reason: a control payload less the two bytes of the code.
 const MAX_CLOSE_REASON: usize = MAX_CONTROL_PAYLOAD - 2;
+/// Texts above this size are sent from memory of their own, which a connection does not keep.
+const MAX_SHARED_TEXT: usize = 16 << 10;
 /// Pongs that a peer may leave unread before its pings are read no further.
 const MAX_UNREAD_PONGS: usize = 1024;
 
@@ -114,7 +116,12 @@ impl Default for Limits {
 /// assert!(matches!(events.last(), Some(WebSocketEvent::Quit)));
 /// ```
 pub struct Connection<S> {
-    socket: WebSocket<Outbound<Inbound<S>>>,
+    /// Reads messages and answers none: it believes that its own Close frame is sent. So a peer's Close
+    /// comes as it was sent (tungstenite would make an invalid code 1002, as if the peer had said so).
+    reader: WebSocketContext,
+    /// Writes messages, pongs and the Close frame, and never reads.
+    writer: WebSocketContext,
+    stream: Outbound<Inbound<S>>,
     /// There where compression was agreed on.
     codec: Option<Box<Codec>>,
     state: State,
@@ -123,6 +130,8 @@ pub struct Connection<S> {
     queue: VecDeque<Outgoing>,
     /// Payload bytes in `queue`.
     queued: usize,
+    /// Memory that texts being sent share; used again once they are written.
+    texts: BytesMut,
     unread_pongs: usize,
     /// Whether the end that has been read waits for the next step.
     holds_end: bool,
@@ -166,17 +175,17 @@ enum PeersEnd {
 impl<S> Connection<S> {
     /// The underlying stream.
     pub fn stream(&self) -> &S {
-        self.socket.get_ref().stream().stream()
+        self.stream.stream().stream()
     }
 
     /// The underlying stream. Reading or writing it breaks the connection.
     pub fn stream_mut(&mut self) -> &mut S {
-        self.socket.get_mut().stream_mut().stream_mut()
+        self.stream.stream_mut().stream_mut()
     }
 
     /// Bytes accepted for sending and not yet taken by the stream.
     pub fn buffered_amount(&self) -> usize {
-        self.queued + self.socket.get_ref().unsent()
+        self.queued + self.stream.unsent()
     }
 
     /// Whether messages can be sent.
@@ -208,7 +217,7 @@ impl<S> Connection<S> {
 
     /// Whether a step would do something once the stream can be written.
     pub fn wants_write(&self) -> bool {
-        self.socket.get_ref().is_blocked()
+        self.stream.is_blocked()
     }
 
     /// Whether the time given to the next [`step`](Self::step) matters. An open connection has no
@@ -219,7 +228,7 @@ impl<S> Connection<S> {
 
     /// Whether the stream has refused bytes for good, of which the next step tells.
     pub(crate) fn has_failed(&self) -> bool {
-        self.socket.get_ref().failure().is_some()
+        self.stream.failure().is_some()
     }
 
     /// Whether compression was agreed on.
@@ -261,18 +270,22 @@ impl<S: Read + Write> Connection<S> {
             max_received = max_received.saturating_add(max_received / 8 + 64);
         }
         let config = WebSocketConfig::default()
-            .read_buffer_size(READ_BUFFER_SIZE)
-            // Every frame goes to `Outbound` at once.
-            .write_buffer_size(0)
             .max_message_size(Some(max_received))
             .max_frame_size(Some(limits.max_frame_size));
         Self {
-            socket: WebSocket::from_partially_read(Outbound::new(stream), tail, Role::Client, Some(config)),
+            reader: silent_reader(tail, config.read_buffer_size(READ_BUFFER_SIZE)),
+            // Every frame goes to `Outbound` at once.
+            writer: WebSocketContext::new(
+                Role::Client,
+                Some(config.read_buffer_size(0).write_buffer_size(0)),
+            ),
+            stream: Outbound::new(stream),
             codec,
             state: State::Open,
             activated: false,
             queue: VecDeque::new(),
             queued: 0,
+            texts: BytesMut::new(),
             unread_pongs: 0,
             holds_end: false,
             limits,
@@ -321,7 +334,8 @@ impl<S: Read + Write> Connection<S> {
 
     /// Sends a text message.
     pub fn send_text(&mut self, text: &str) -> Result<Sent> {
-        self.send(Message::text(text), true)
+        let message = self.text_message(text);
+        self.send(message, true)
     }
 
     /// Sends a binary message.
@@ -331,7 +345,8 @@ impl<S: Read + Write> Connection<S> {
 
     /// Sends a text message uncompressed, whatever was agreed on.
     pub fn send_text_uncompressed(&mut self, text: &str) -> Result<Sent> {
-        self.send(Message::text(text), false)
+        let message = self.text_message(text);
+        self.send(message, false)
     }
 
     /// Sends a binary message uncompressed, whatever was agreed on.
@@ -371,7 +386,7 @@ impl<S: Read + Write> Connection<S> {
         if !self.is_over() {
             tracing::debug!("connection quit by force");
             self.drop_queue();
-            self.socket.get_mut().discard();
+            self.stream.discard();
             self.state = State::Ending;
         }
     }
@@ -385,7 +400,7 @@ impl<S: Read + Write> Connection<S> {
             }
             self.act_on_end();
             // What was corked or blocked goes first, and the Close frame behind it.
-            self.socket.get_mut().send_unsent();
+            self.stream.send_unsent();
             self.drop_queue();
             self.state = State::Ending;
         }
@@ -395,7 +410,7 @@ impl<S: Read + Write> Connection<S> {
     pub(crate) fn fail(&mut self, error: Error) {
         if !self.is_over() {
             self.drop_queue();
-            self.socket.get_mut().discard();
+            self.stream.discard();
             self.state = State::Failing { deadline: None, error };
         }
     }
@@ -407,25 +422,35 @@ impl<S: Read + Write> Connection<S> {
 
     /// Keeps everything sent from now on back until as many [`uncork`](Self::uncork)s.
     pub fn cork(&mut self) {
-        self.socket.get_mut().cork();
+        self.stream.cork();
     }
 
     /// Sends in one write what was kept back since the first [`cork`](Self::cork).
     pub fn uncork(&mut self) {
-        self.socket.get_mut().uncork();
+        self.stream.uncork();
         self.send_uncorked();
     }
 
     /// Sends what was kept back, however many corks there are.
     pub(crate) fn uncork_all(&mut self) {
-        self.socket.get_mut().uncork_all();
+        self.stream.uncork_all();
         self.send_uncorked();
     }
 
     fn send_uncorked(&mut self) {
-        if !self.socket.get_ref().is_corked() && self.socket.get_ref().unsent() > 0 {
+        if !self.stream.is_corked() && self.stream.unsent() > 0 {
             self.send_pending();
         }
+    }
+
+    /// A message of its own with this text; in memory that is there already where that is short.
+    fn text_message(&mut self, text: &str) -> Message {
+        if text.len() > MAX_SHARED_TEXT {
+            return Message::text(text);
+        }
+        self.texts.extend_from_slice(text.as_bytes());
+        // SAFETY: these are the bytes of a `str`: what was there before has been split off.
+        Message::Text(unsafe { Utf8Bytes::from_bytes_unchecked(self.texts.split().freeze()) })
     }
 
     fn send(&mut self, message: Message, may_compress: bool) -> Result<Sent> {
@@ -437,13 +462,13 @@ impl<S: Read + Write> Connection<S> {
             return Err(Error::WriteBufferFull { size, buffered, limit: self.limits.max_buffered_amount });
         }
         tracing::trace!(bytes = size, kind = kind_of(&message), "sending");
-        if self.socket.get_ref().is_blocked() {
+        if self.stream.is_blocked() {
             self.queued += size;
             self.queue.push_back(Outgoing { message, may_compress });
             return Ok(Sent::Queued);
         }
         self.compress_and_write(message, may_compress);
-        let outbound = self.socket.get_ref();
+        let outbound = &self.stream;
         if let Some(failure) = outbound.failure() {
             return Err(Error::io("sending", io::Error::new(failure.kind(), failure.to_string())));
         }
@@ -468,39 +493,41 @@ impl<S: Read + Write> Connection<S> {
 
     #[inline]
     fn write(&mut self, message: Message) {
-        // A pong only fills tungstenite's slot for one; `flush` makes a frame of it.
-        let written = if self.socket.can_write() {
-            self.socket.write(message).and_then(|()| self.socket.flush())
-        } else {
-            self.write_after_peers_close(message)
-        };
-        // `Outbound` takes everything and this connection is open, so there is nothing to refuse.
+        if let Message::Pong(data) = message {
+            return self.write_pong(data);
+        }
+        let written = self.writer.write(&mut self.stream, message);
+        // `Outbound` takes everything and no Close frame is sent, so there is nothing to refuse.
         debug_assert!(written.is_ok(), "{written:?}");
     }
 
-    /// tungstenite writes nothing once it has read a Close frame. RFC 6455, section 5.5.1, does allow it
-    /// until that is answered: a context of its own makes the frame.
-    #[cold]
-    fn write_after_peers_close(&mut self, message: Message) -> tungstenite::Result<()> {
-        let mut context = WebSocketContext::new(Role::Client, None);
-        let outbound = self.socket.get_mut();
-        context.write(outbound, message).and_then(|()| context.flush(outbound))
+    #[inline(never)]
+    fn write_pong(&mut self, data: Bytes) {
+        // tungstenite would put a `Message::Pong` aside for the next flush. There is none: with a write
+        // buffer of zero, every frame is written at once.
+        let written = self.writer.write(&mut self.stream, Message::Frame(Frame::pong(data)));
+        debug_assert!(written.is_ok(), "{written:?}");
     }
 
+    /// Sends a Close frame unless one has been sent.
+    #[cold]
     fn write_close(&mut self, frame: &CloseFrame) {
-        let code = CloseCode::from(frame.code);
-        let reason = frame.reason.as_str().into();
-        // Fails only when tungstenite has seen the end of the stream: then nobody hears it.
-        let _ = self.socket.close(Some(tungstenite::protocol::CloseFrame { code, reason }));
+        // RFC 6455, section 7.1.5: this code stands for a Close frame without one.
+        let frame = (frame.code != CloseFrame::NO_STATUS).then(|| tungstenite::protocol::CloseFrame {
+            code: frame.code.into(),
+            reason: frame.reason.as_str().into(),
+        });
+        let written = self.writer.close(&mut self.stream, frame);
+        debug_assert!(written.is_ok(), "{written:?}");
     }
 
     /// Moves bytes and queued messages to the stream until it blocks, then the Close frame.
     fn send_pending(&mut self) {
         loop {
-            if self.socket.get_ref().unsent() > 0 {
-                self.socket.get_mut().send_unsent();
+            if self.stream.unsent() > 0 {
+                self.stream.send_unsent();
             }
-            if self.socket.get_ref().is_blocked() {
+            if self.stream.is_blocked() {
                 return;
             }
             self.unread_pongs = 0;
@@ -534,12 +561,12 @@ impl<S: Read + Write> Connection<S> {
     }
 
     fn violation_was_told(&self) -> bool {
-        matches!(self.state, State::Failing { .. }) && !self.socket.get_ref().is_blocked()
+        matches!(self.state, State::Failing { .. }) && !self.stream.is_blocked()
     }
 
     fn read(&mut self) -> Step {
         loop {
-            match self.socket.read() {
+            match self.reader.read(&mut self.stream) {
                 Ok(Message::Text(text)) if self.codec.is_some() => {
                     return self.open(MessageKind::Text, text.into());
                 }
@@ -550,10 +577,7 @@ impl<S: Read + Write> Connection<S> {
                 Ok(Message::Binary(data)) => return binary_message(data),
                 Ok(Message::Ping(data)) => {
                     tracing::trace!(bytes = data.len(), "ping");
-                    self.answer();
-                    if self.socket.get_ref().is_blocked() {
-                        self.unread_pongs += 1;
-                    }
+                    self.answer_ping(&data);
                     return Step::Event(WebSocketEvent::Ping(data));
                 }
                 Ok(Message::Pong(data)) => {
@@ -561,11 +585,8 @@ impl<S: Read + Write> Connection<S> {
                     return Step::Event(WebSocketEvent::Pong(data));
                 }
                 Ok(Message::Close(frame)) => {
-                    let frame = frame.map_or(CloseFrame::new(CloseFrame::NO_STATUS, ""), |frame| {
-                        CloseFrame::new(frame.code.into(), frame.reason.as_str())
-                    });
-                    tracing::debug!(code = frame.code, "close frame received");
-                    return self.end_by_peer(PeersEnd::Close(frame));
+                    let frame = frame.map(|frame| CloseFrame::new(frame.code.into(), frame.reason.as_str()));
+                    return self.peer_closed(frame);
                 }
                 // Only given out where raw frames are written.
                 Ok(Message::Frame(_)) => {}
@@ -579,7 +600,7 @@ impl<S: Read + Write> Connection<S> {
 
     /// Gives out a message of a connection with compression, inflated if it came compressed.
     fn open(&mut self, kind: MessageKind, received: Bytes) -> Step {
-        let compressed = self.socket.get_mut().stream_mut().next_message();
+        let compressed = self.stream.stream_mut().next_message();
         let Some(codec) = &mut self.codec else { return Step::Idle };
         match codec.open((kind, received), compressed, self.limits.max_message_size) {
             Ok((MessageKind::Text, text)) => text_message(text),
@@ -595,13 +616,36 @@ impl<S: Read + Write> Connection<S> {
         }
     }
 
-    /// Writes the pong or Close that tungstenite has queued as an answer.
-    fn answer(&mut self) {
-        // `Outbound` takes everything; after the end of the stream nobody hears it.
-        let _ = self.socket.flush();
+    fn answer_ping(&mut self, data: &Bytes) {
+        // RFC 6455, section 5.5.1: nothing follows a Close frame.
+        if self.writer.can_write() {
+            self.write_pong(data.clone());
+            if self.stream.is_blocked() {
+                self.unread_pongs += 1;
+            }
+        }
+    }
+
+    fn peer_closed(&mut self, frame: Option<CloseFrame>) -> Step {
+        let end = match frame {
+            Some(frame) if !may_be_sent(frame.code) => {
+                let error = Error::Protocol(format!("Close frame with the invalid code {}", frame.code));
+                PeersEnd::Violation(CloseCode::Protocol, error)
+            }
+            Some(frame) => PeersEnd::Close(frame),
+            None => PeersEnd::Close(CloseFrame::new(CloseFrame::NO_STATUS, "")),
+        };
+        if let PeersEnd::Close(frame) = &end {
+            tracing::debug!(code = frame.code, "close frame received");
+        }
+        self.end_by_peer(end)
     }
 
     fn end_by_peer(&mut self, end: PeersEnd) -> Step {
+        if matches!(self.state, State::Closing { received: Some(_), .. }) {
+            // RFC 6455, section 1.4: what follows the peer's Close frame is of no account.
+            return self.finish();
+        }
         if self.holds_end && matches!(self.state, State::Open) {
             self.state = State::EndRead(end);
             return Step::Idle;
@@ -633,10 +677,11 @@ impl<S: Read + Write> Connection<S> {
     }
 
     fn note_close(&mut self, frame: CloseFrame) {
-        // Where our own Close was still queued, tungstenite has an answer ready in its place.
-        let has_answer = match &mut self.state {
+        let answer = frame.clone();
+        let is_unanswered = match &mut self.state {
             State::Closing { unsent, received, .. } => {
                 *received = Some(frame);
+                // The answer takes the place of our own Close where that was still queued.
                 unsent.take().is_some()
             }
             _ => {
@@ -644,16 +689,16 @@ impl<S: Read + Write> Connection<S> {
                 true
             }
         };
-        if has_answer {
-            self.answer();
-            // RFC 6455, section 5.5.1: after the answer, nothing more may be sent.
+        if is_unanswered {
+            // RFC 6455, section 5.5.1: with the code received, and nothing more may be sent after it.
+            self.write_close(&answer);
             self.drop_queue();
         }
     }
 
     /// Nothing to read: a stream that can no longer be written is over now.
     fn idle(&mut self) -> Step {
-        match self.socket.get_mut().take_failure() {
+        match self.stream.take_failure() {
             Some(failure) => self.end_of_stream(Error::io("sending", failure)),
             None => Step::Idle,
         }
@@ -666,9 +711,9 @@ impl<S: Read + Write> Connection<S> {
             | E::AlreadyClosed
             | E::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
                 let error = Error::ConnectionClosed("the peer ended the stream without a Close frame");
-                return self.end_of_stream(error);
+                return self.end_of_reading(error);
             }
-            E::Io(error) => return self.end_of_stream(Error::io("receiving", error)),
+            E::Io(error) => return self.end_of_reading(Error::io("receiving", error)),
             E::Protocol(ProtocolError::ReceivedAfterClosing) => return self.finish(),
             E::Capacity(CapacityError::MessageTooLong { size, max_size }) => {
                 let limit = max_size.min(self.limits.max_message_size);
@@ -686,6 +731,14 @@ impl<S: Read + Write> Connection<S> {
         self.write_close(&CloseFrame::new(code.into(), ""));
         self.state = State::Failing { deadline: None, error };
         if self.violation_was_told() { self.finish() } else { Step::Idle }
+    }
+
+    /// A reset is told once: the send that is told of it leaves a mere end of the stream to the reads,
+    /// which over TLS is a truncated one. A broken pipe is told of after the peer's end (tcp_reset).
+    #[cold]
+    fn end_of_reading(&mut self, error: Error) -> Step {
+        let reset = self.stream.take_failure().filter(|it| it.kind() != io::ErrorKind::BrokenPipe);
+        self.end_of_stream(reset.map_or(error, |failure| Error::io("sending", failure)))
     }
 
     /// The stream can bring nothing more: an error while open, the end of a closing handshake.
@@ -721,6 +774,14 @@ impl<S: Read + Write> Connection<S> {
     }
 }
 
+/// A context that takes every frame for one that comes after its own Close: it answers nothing.
+fn silent_reader(tail: Vec<u8>, config: WebSocketConfig) -> WebSocketContext {
+    let mut reader = WebSocketContext::from_partially_read(tail, Role::Client, Some(config));
+    let closed = reader.close(&mut io::Cursor::new(Vec::new()), None);
+    debug_assert!(closed.is_ok(), "{closed:?}");
+    reader
+}
+
 fn text_message(text: Bytes) -> Step {
     tracing::trace!(bytes = text.len(), "text message");
     Step::Event(WebSocketEvent::TextMessage(text))
@@ -743,9 +804,14 @@ fn compressed(codec: &mut Codec, message: Message) -> Message {
     Message::Frame(Frame::from_payload(header, payload))
 }
 
+/// Whether a Close frame may carry this code (RFC 6455, section 7.4, and IANA's registry for it).
+fn may_be_sent(code: u16) -> bool {
+    matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
+}
+
 /// Refuses a Close frame that must not be sent (RFC 6455, sections 5.5.1 and 7.4).
 pub(crate) fn check_close_frame(frame: &CloseFrame) -> Result<()> {
-    if !matches!(frame.code, 1000..=1003 | 1007..=1014 | 3000..=4999) {
+    if !may_be_sent(frame.code) {
         return Err(Error::invalid(
             "close code",
             frame.code,

@@ -31,10 +31,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The URL cannot be connected to. User info is never part of the text.
+    /// The URL cannot be connected to. User info, path and query are never part of the text.
     #[error("invalid URL {uri:?}: {reason}")]
     InvalidUri {
-        /// The URL as given, without user info.
+        /// The URL's scheme, host and port, as far as they can be told from the rest.
         uri: String,
         /// What is wrong with it and what is allowed.
         reason: String,

@@ -113,7 +113,8 @@ impl Session {
             max_buffered_amount: options.max_buffered_amount,
             close_timeout: options.close_timeout,
         };
-        let Upgraded { transport, tail, response, per_message_deflate } = upgraded;
+        let Upgraded { mut transport, tail, response, per_message_deflate } = upgraded;
+        transport.linger_at_end();
         let connection = match (per_message_deflate, options.per_message_deflate.clone()) {
             (Some(agreed), Some(deflate)) => {
                 Connection::with_per_message_deflate(transport, tail, limits, deflate, agreed)

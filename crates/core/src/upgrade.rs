@@ -102,20 +102,30 @@ fn refusal(status: StatusCode, headers: &HeaderMap, body: Bytes, reason: String)
     Error::Handshake { reason, response: Some(Box::new(response)) }
 }
 
-/// A URL without user info, for texts; one that cannot be parsed loses more rather than less.
+/// A URL for texts: scheme, host and port. User info is a credential, and path and query often hold one.
+/// Of what cannot be parsed more is left out rather than less.
 pub(crate) fn redacted(url: &str) -> String {
-    if let Ok(mut parsed) = url::Url::parse(url)
-        && parsed.has_host()
+    const REST: &str = "\u{2026}";
+    if let Ok(parsed) = url::Url::parse(url)
+        && let Some(host) = parsed.host_str().filter(|host| !host.is_empty())
     {
-        // They fail for a URL without a host only.
-        let _ = parsed.set_username("");
-        let _ = parsed.set_password(None);
-        parsed.set_fragment(None);
-        return parsed.into();
+        let port = parsed.port().map(|port| format!(":{port}")).unwrap_or_default();
+        let is_whole = matches!(parsed.path(), "" | "/") && parsed.query().or(parsed.fragment()).is_none();
+        let rest = if is_whole { "" } else { REST };
+        return format!("{}://{host}{port}/{rest}", parsed.scheme());
     }
-    let Some((before, after)) = url.rsplit_once('@') else { return url.to_owned() };
-    let scheme = before.split_once("//").map_or("", |(scheme, _)| scheme);
-    if scheme.is_empty() { after.to_owned() } else { format!("{scheme}//{after}") }
+    let (scheme, after) = url.split_once("//").unwrap_or(("", url));
+    let scheme = if scheme.is_empty() { String::new() } else { format!("{scheme}//") };
+    if scheme.contains('@') {
+        return REST.into();
+    }
+    if after.contains('@') {
+        return scheme + REST;
+    }
+    match after.find(['/', '\\', '?', '#']) {
+        Some(end) => format!("{scheme}{}{REST}", &after[..end]),
+        None => scheme + after,
+    }
 }
 
 /// The elements of a comma-separated list, which may be spread over several fields.

@@ -315,3 +315,34 @@ fn only_native_ts_imports_the_generated_loader() {
         assert!(file == "native.ts" || !imports_loader, "{file} imports the generated loader");
     }
 }
+
+#[test]
+fn the_command_line_uses_the_package_as_its_users_do() {
+    let Some(face) = of_repository("src-ts") else { return };
+    for (file, source) in files(&face, "ts") {
+        let of_command_line = file.starts_with("cli/");
+        for path in imported_paths(&source) {
+            let allowed = if of_command_line {
+                path.starts_with("node:")
+                    || path.starts_with("./")
+                    || ["../index", "../testing", "../../package.json"].contains(&path.as_str())
+            } else {
+                !path.contains("cli/")
+            };
+            assert!(allowed, "{file} imports {path}");
+        }
+        assert!(source.lines().count() <= 400, "{file} is over 400 lines: split it");
+    }
+}
+
+/// What stands in quotes behind `from`, `import(` and `require(`.
+fn imported_paths(source: &str) -> Vec<String> {
+    let mut paths = Vec::new();
+    for keyword in ["from '", "import('", "require('"] {
+        for (start, _) in source.match_indices(keyword) {
+            let rest = &source[start + keyword.len()..];
+            paths.push(rest[..rest.find('\'').unwrap()].to_owned());
+        }
+    }
+    paths
+}

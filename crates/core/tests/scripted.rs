@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use s9_websocket_core::{CloseFrame, Connection, ErrorCode, Limits, Step};
+use s9_websocket_core::{CloseFrame, Connection, ErrorCode, Limits, Step, WebSocketEvent};
 use script::*;
 
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -161,6 +161,16 @@ fn a_closing_handshake_ends_at_its_deadline() {
     assert_eq!(events(&mut connection, start + CLOSE_TIMEOUT, 9), ["closed 1006 ", "quit"]);
 }
 
+/// Found by the differential run: the garbage took the place of the code.
+#[test]
+fn what_follows_the_peers_close_changes_nothing() {
+    for garbage in [&[0x13, 0x87][..], &frame(CONTINUATION, "x"), &[0x82, 0xff], &close_frame(999, "")] {
+        let (log, frames) = after([&close_frame(4000, "bye")[..], garbage].concat());
+        assert_eq!(log, ["activated", "closed 4000 bye", "quit"], "{garbage:?}");
+        assert_eq!(frames, [Frame::close(4000, "bye")]);
+    }
+}
+
 #[test]
 fn after_the_peers_close_the_wait_for_the_end_of_the_stream_has_a_deadline() {
     let mut connection = open([Input::Bytes(close_frame(1000, "x"))]);
@@ -208,6 +218,47 @@ fn a_stream_that_cannot_be_written_any_more_is_read_to_its_end_first() {
     assert_eq!(log, ["text last words", "error ERR_S9_IO", "quit"]);
 }
 
+/// The kernel tells of a reset once: after a write was told, a read finds the end of the stream.
+#[test]
+fn a_reset_of_which_a_write_was_told_is_no_mere_end() {
+    for (failure, code) in [
+        (io::ErrorKind::ConnectionReset, "ERR_S9_IO"),
+        // The peer had ended the stream before, and has gone since.
+        (io::ErrorKind::BrokenPipe, "ERR_S9_CONNECTION_CLOSED"),
+    ] {
+        let mut connection = open([Input::Bytes(frame(TEXT, "last words")), Input::End]);
+        connection.stream_mut().write_failure = Some(failure);
+        connection.send_text("x").unwrap_err();
+        let log = events_to_the_end(&mut connection, Instant::now(), 9);
+        assert_eq!(log, ["text last words".into(), format!("error {code}"), "quit".into()]);
+    }
+}
+
+#[test]
+fn a_reset_that_a_send_is_told_of_is_told_to_the_handler_too() {
+    // The kernel tells of a reset once; a read after it finds a mere end, TLS a truncated one.
+    for end in [Input::End, Input::FailSaying("unexpected eof")] {
+        let mut connection = open([Input::Bytes(frame(TEXT, "last words")), end]);
+        connection.stream_mut().write_failure = Some(io::ErrorKind::ConnectionReset);
+        assert_eq!(connection.send_text("x").unwrap_err().code(), ErrorCode::Io);
+        connection.step(Instant::now());
+        let Step::Event(WebSocketEvent::Error(error)) = connection.step(Instant::now()) else {
+            panic!("no error");
+        };
+        assert_eq!(error.code(), ErrorCode::Io);
+        assert!(error.to_string().contains("reset"), "{error}");
+    }
+}
+
+#[test]
+fn a_pipe_that_breaks_behind_the_peers_end_leaves_it_the_end() {
+    let mut connection = open([Input::End]);
+    connection.stream_mut().write_failure = Some(io::ErrorKind::BrokenPipe);
+    assert_eq!(connection.send_text("x").unwrap_err().code(), ErrorCode::Io);
+    let log = events_to_the_end(&mut connection, Instant::now(), 9);
+    assert_eq!(log, ["error ERR_S9_CONNECTION_CLOSED", "quit"]);
+}
+
 #[test]
 fn protocol_violations_are_answered_with_1002() {
     let masked = [0x81, 0x81, 1, 2, 3, 4, b'a' ^ 1];
@@ -226,6 +277,54 @@ fn protocol_violations_are_answered_with_1002() {
         println!("{name}");
         assert_violation(bytes, 1002, ErrorCode::Protocol);
     }
+}
+
+#[test]
+fn a_close_code_that_may_not_be_sent_is_a_violation_and_not_a_closure() {
+    for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 2000, 2999, 5000, u16::MAX] {
+        println!("{code}");
+        assert_violation(close_frame(code, "why"), 1002, ErrorCode::Protocol);
+    }
+}
+
+#[test]
+fn a_close_code_that_may_be_sent_is_reported_and_answered_as_it_is() {
+    for code in [1000, 1003, 1007, 1012, 1013, 1014, 3000, 4999] {
+        let (log, frames) = after(close_frame(code, ""));
+        assert_eq!(log, ["activated", &format!("closed {code} "), "quit"]);
+        assert_eq!(frames, [Frame::close(code, "")]);
+    }
+    // What tungstenite makes of an invalid code: a peer that says so itself has closed.
+    let (log, frames) = after(close_frame(1002, "Protocol violation"));
+    assert_eq!(log, ["activated", "closed 1002 Protocol violation", "quit"]);
+    assert_eq!(frames, [Frame::close(1002, "Protocol violation")]);
+}
+
+#[test]
+fn an_invalid_answer_to_our_close_is_a_violation_and_gets_no_second_close() {
+    for answer in [close_frame(999, ""), close_frame(1005, ""), frame(CLOSE, [3])] {
+        let mut connection = open([]);
+        connection.close(None).unwrap();
+        connection.stream_mut().push_bytes(answer);
+        let log = events_to_the_end(&mut connection, Instant::now(), 9);
+        assert_eq!(log, ["error ERR_S9_PROTOCOL", "quit"]);
+        assert_eq!(connection.stream().frames(), [Frame::close(1000, "")]);
+    }
+}
+
+#[test]
+fn pings_are_answered_until_a_close_frame_is_sent() {
+    let mut connection = open([]);
+    connection.stream_mut().room = 0;
+    connection.send_text("x").unwrap();
+    connection.close(None).unwrap();
+    connection.stream_mut().push_bytes(frame(PING, "1"));
+    assert_eq!(events(&mut connection, Instant::now(), 9), ["ping 1"]);
+    connection.stream_mut().room = usize::MAX;
+    connection.stream_mut().push_bytes(frame(PING, "2"));
+    assert_eq!(events(&mut connection, Instant::now(), 9), ["ping 2"]);
+    let sent = [Frame::new(TEXT, "x"), Frame::new(PONG, "1"), Frame::close(1000, "")];
+    assert_eq!(connection.stream().frames(), sent);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod deadline;
 mod dial;
+mod linger;
 mod read_buffer;
 #[cfg(test)]
 mod tests;
@@ -17,7 +18,7 @@ use std::{
 
 use socket2::Socket;
 
-pub use self::{deadline::Canceller, tls::has_system_roots};
+pub use self::{deadline::Canceller, linger::end_lingering, tls::has_system_roots};
 pub(crate) use self::{deadline::Deadline, dial::dial, tls::prepare_tls};
 
 #[cfg(test)]
@@ -32,8 +33,6 @@ use crate::{
 /// The shortest timeout that the system does not take for "none".
 const SHORTEST_TIMEOUT: Duration =
     if cfg!(windows) { Duration::from_millis(1) } else { Duration::from_micros(1) };
-/// Most bytes read and thrown away at the end, so that a peer that keeps sending cannot hold it up.
-const MAX_DRAIN: usize = 1 << 20;
 
 /// A stream to the server, in the clear or over TLS.
 ///
@@ -46,6 +45,7 @@ pub(crate) struct Transport {
     facts: Option<Arc<TlsFacts>>,
     read_timeout: Option<Duration>,
     aborted: bool,
+    lingers: bool,
 }
 
 #[derive(Debug)]
@@ -58,7 +58,7 @@ impl Transport {
     /// A stream in the clear over a connected socket.
     pub(crate) fn plain(socket: Arc<Socket>, options: &ConnectionOptions) -> Self {
         let stream = Stream::Plain(ReadBuffer::new(Arc::clone(&socket), options.quick_ack));
-        Self { stream, socket, facts: None, read_timeout: None, aborted: false }
+        Self { stream, socket, facts: None, read_timeout: None, aborted: false, lingers: false }
     }
 
     /// Does the TLS handshake over a connected, non-blocking socket.
@@ -73,7 +73,14 @@ impl Transport {
         let below = ReadBuffer::new(Arc::clone(&socket), options.quick_ack);
         let (stream, facts) = tls::handshake(below, &socket, host, &options.tls, deadline)?;
         let facts = Some(Arc::new(facts));
-        Ok(Self { stream: Stream::Tls(stream), socket, facts, read_timeout: None, aborted: false })
+        Ok(Self {
+            stream: Stream::Tls(stream),
+            socket,
+            facts,
+            read_timeout: None,
+            aborted: false,
+            lingers: false,
+        })
     }
 
     /// Allows one kernel read that brings bytes; past it, reads that find nothing buffered would
@@ -132,6 +139,11 @@ impl Transport {
         Ok(())
     }
 
+    /// Lets the peer read to the end what it was sent, for a while after the drop: a Close frame.
+    pub(crate) fn linger_at_end(&mut self) {
+        self.lingers = true;
+    }
+
     /// Ends the stream in both directions at once; `drop` then has nothing to say to the peer.
     pub(crate) fn abort(&mut self) {
         self.aborted = true;
@@ -150,21 +162,6 @@ impl Transport {
         match &mut self.stream {
             Stream::Plain(buffer) => buffer,
             Stream::Tls(stream) => stream.below_mut(),
-        }
-    }
-
-    /// Throws away what the kernel has received. A socket closed with bytes unread sends a RST
-    /// (RFC 2525, section 2.17), which may destroy what the peer has not read yet: our Close frame.
-    fn drain(&self) {
-        let mut scratch = [0; 16 << 10];
-        let mut drained = 0;
-        while drained < MAX_DRAIN {
-            match (&*self.socket).read(&mut scratch) {
-                Ok(0) => return,
-                Ok(count) => drained += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return,
-            }
         }
     }
 }
@@ -207,7 +204,9 @@ impl Drop for Transport {
             stream.send_close_notify();
         }
         let _ = self.socket.shutdown(Shutdown::Write);
-        self.drain();
+        if !linger::drain(&self.socket) && self.lingers {
+            linger::linger(&self.socket);
+        }
     }
 }
 

@@ -1,0 +1,188 @@
+// The client process of the soak: lanes for every way to run on the main thread and in workers, which
+// it terminates where the plan says so. What is measured is this process.
+
+import { readdirSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
+
+import { WAYS } from '../ways.mjs';
+import { SharedCounts } from './conversation.mjs';
+import { Cell, type Common, runLane } from './lane.mjs';
+import { planOf, STEADY_WAYS } from './plan.mjs';
+import type { ClientIsTold, ClientTells, Sample } from './records.mjs';
+import type { WorkerTells } from './worker-main.mjs';
+
+const WORKERS = 3;
+/** Those that leave the event loop to others; the rest runs in workers. */
+const BESIDE = [
+  'non_blocking_run',
+  'non_blocking_run_waiting',
+  'non_blocking_thread',
+  'blocking_run',
+  'async_channels',
+];
+
+const cells = new Int32Array(new SharedArrayBuffer(Cell.Count * Int32Array.BYTES_PER_ELEMENT));
+const lanes: Promise<void>[] = [];
+/** Connections that are not steady, with what they count. */
+const busy = new Map<number, () => string>();
+/** Workers that have begun and not ended. */
+let ready = 0;
+/** A connection that is not over this long after the last began is stuck. */
+const STUCK = 15_000;
+
+function tell(what: ClientTells): void {
+  process.send?.(what, () => {});
+}
+
+function counters(): SharedArrayBuffer {
+  return new SharedArrayBuffer(SharedCounts.BYTES);
+}
+
+function begun(id: number, way: string, memory: SharedArrayBuffer, seed: number): void {
+  const counts = new SharedCounts(memory);
+  busy.set(id, () => JSON.stringify({ way, ...counts.all, plan: planOf(seed, id) }));
+}
+
+function startMainLanes(common: Common): void {
+  for (const way of BESIDE) {
+    if (!(way in WAYS)) throw new Error(`there is no way to run ${way}`);
+    const counts = counters();
+    lanes.push(
+      runLane(common, {
+        way,
+        place: '',
+        counts,
+        begun: (id, way) => begun(id, way, counts, common.seed),
+        finished(record) {
+          busy.delete(record.id);
+          tell({ kind: 'record', record });
+        },
+      }),
+    );
+  }
+  for (const way of STEADY_WAYS) {
+    lanes.push(
+      runLane(common, {
+        way,
+        place: 'steady',
+        isSteady: true,
+        counts: counters(),
+        finished: record => tell({ kind: 'record', record }),
+      }),
+    );
+  }
+}
+
+/** A lane whose worker is replaced whenever it was terminated. */
+async function runWorkers(common: Common): Promise<void> {
+  while (Atomics.load(cells, Cell.Stopped) === 0) {
+    const memory = counters();
+    const counts = new SharedCounts(memory);
+    const worker = new Worker(new URL('worker-main.mjs', import.meta.url), {
+      workerData: { common, counts: memory },
+      stderr: false,
+    });
+    let current: { id: number; way: string } | undefined;
+    await new Promise<void>((resolve, reject) => {
+      worker.on('error', reject).on('exit', () => resolve());
+      worker.on('message', (told: WorkerTells) => {
+        if (told.kind === 'ready') ready++;
+        else if (told.kind === 'begun') {
+          begun(told.id, told.way, memory, common.seed);
+          current = told;
+        } else if (told.kind === 'finished') {
+          busy.delete(told.record.id);
+          current = undefined;
+          tell({ kind: 'record', record: told.record });
+        } else void terminate(worker);
+      });
+    });
+    if (!current) continue;
+    const { id, way } = current;
+    busy.delete(id);
+    tell({
+      kind: 'record',
+      record: {
+        id,
+        way,
+        ending: 'terminate',
+        outcome: 'terminated',
+        violations: [],
+        ...counts.all,
+      },
+    });
+  }
+}
+
+async function terminate(worker: Worker): Promise<void> {
+  const begun = performance.now();
+  await worker.terminate();
+  ready--;
+  tell({ kind: 'terminated', milliseconds: performance.now() - begun });
+}
+
+async function pause(): Promise<void> {
+  Atomics.store(cells, Cell.Paused, 1);
+  const since = performance.now();
+  let isTold = false;
+  while (busy.size > 0 || ready < WORKERS) {
+    await delay(5);
+    if (isTold || performance.now() - since < STUCK) continue;
+    isTold = true;
+    tell({ kind: 'stuck', connections: Array.from(busy.values(), describe => describe()) });
+  }
+  tell({ kind: 'idle' });
+}
+
+/** Has every thread collect: what was let go of without a close ends with that. */
+async function collect(): Promise<void> {
+  Atomics.add(cells, Cell.Collections, 1);
+  await delay(30);
+  globalThis.gc?.();
+  await delay(10);
+  tell({ kind: 'idle' });
+}
+
+function sample(): Omit<Sample, 'at'> {
+  const { rss, heapUsed, external, arrayBuffers } = process.memoryUsage();
+  const count = (what: string) =>
+    process.platform === 'linux' ? readdirSync(`/proc/self/${what}`).length : 0;
+  return {
+    rss,
+    heap: heapUsed,
+    external: external + arrayBuffers,
+    descriptors: count('fd'),
+    threads: count('task'),
+  };
+}
+
+async function stop(): Promise<void> {
+  Atomics.store(cells, Cell.Stopped, 1);
+  Atomics.store(cells, Cell.Paused, 0);
+  await Promise.all(lanes);
+  tell({ kind: 'done' });
+  process.disconnect();
+}
+
+process.on('message', (told: ClientIsTold) => {
+  switch (told.kind) {
+    case 'start': {
+      const common = { ...told, cells: cells.buffer as SharedArrayBuffer };
+      startMainLanes(common);
+      for (let worker = 0; worker < WORKERS; worker++) lanes.push(runWorkers(common));
+      break;
+    }
+    case 'pause':
+      return void pause();
+    case 'collect':
+      return void collect();
+    case 'sample':
+      return tell({ kind: 'sample', sample: sample() });
+    case 'resume':
+      Atomics.store(cells, Cell.Paused, 0);
+      break;
+    default:
+      void stop();
+  }
+});
