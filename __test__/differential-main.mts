@@ -35,6 +35,7 @@ async function timed(name: string, work: () => Promise<void>): Promise<void> {
 async function core(): Promise<string[]> {
   const args = ['run', '--quiet', '--package', 's9-websocket-core', '--example', 'event_logs'];
   const child = spawn('cargo', args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  const ended = once(child, 'close');
   let printed = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     printed += text;
@@ -46,11 +47,11 @@ async function core(): Promise<string[]> {
     const length = Buffer.alloc(4);
     length.writeUInt32BE(bytes.length);
     if (!child.stdin.write(Buffer.concat([length, bytes]))) {
-      await Promise.race([once(child.stdin, 'drain'), once(child, 'close')]);
+      await Promise.race([new Promise(go => child.stdin.once('drain', go)), ended]);
     }
   }
   child.stdin.end();
-  const [code] = child.exitCode === null ? await once(child, 'close') : [child.exitCode];
+  const [code] = await ended;
   if (code !== 0)
     fault('core', printed.split('\n').length - 1, 'it depends on the pieces, or worse');
   return printed.trimEnd().split('\n');
