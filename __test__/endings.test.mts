@@ -158,3 +158,22 @@ for (const [name, way] of Object.entries(WAYS)) {
     });
   });
 }
+
+const REASON = 'so long '.repeat(15);
+
+for (const [name, way] of Object.entries(WAYS)) {
+  test.serial(
+    `${name}_tells_of_a_close_whose_reason_the_memory_of_a_batch_has_no_room_for`,
+    async t => {
+      // What a batch has for payloads, 64 KiB, but for a few bytes.
+      const nearlyAll = frame(Opcode.Binary, Buffer.alloc(65_500));
+      const close = closeFrame(4002, REASON);
+      const steps: Step[] = [ACCEPT, { send: nearlyAll }, { awaits: Opcode.Text }, { send: close }];
+      const scene = await server.play([...steps, { awaits: Opcode.Close }, { end: 'fin' }]);
+      const events = await observed(t, way, scene.url, {}, (event, speaker) => {
+        if (event.type === 'binaryMessage') speaker.text('received');
+      });
+      t.deepEqual(told(events.slice(2)), [`closed 4002 ${REASON}`, 'quit']);
+    },
+  );
+}

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import * as esbuild from 'esbuild';
 
-import { root } from './markdown.mjs';
+import { root, tableRows } from './markdown.mjs';
 import { packHere, packing, type Registry, startRegistry, User } from './registry.mjs';
 
 const here = packing.localAddon().split('.').at(-2)!;
@@ -205,4 +205,28 @@ test('a clone that was not built is told', async t => {
   const user = newUser(t);
   rmSync(user.at('node_modules', 's9-websocket', 'native'), { recursive: true });
   t.regex(await failure(t, user), /native is missing: in a clone, `npm run build` makes it\.$/);
+});
+
+test('what docs/platforms.md says of errors is what they say', t => {
+  const source = readFileSync(join(root, 'src-ts', 'load-failure.ts'), 'utf8');
+  const rows = tableRows('docs/platforms.md', 'the error says');
+  t.true(rows.length > 5);
+  for (const row of rows) t.true(source.includes(row['the error says']!), row['the error says']);
+});
+
+test('what docs/platforms.md says of runtimes is what is expected of them', t => {
+  const expected = readFileSync(join(root, 'runtimes', 'expected-failures.json'), 'utf8');
+  t.deepEqual(JSON.parse(expected), {}, 'say in the table what fails, and why');
+  const { optionalDependencies } = JSON.parse(
+    readFileSync(join(root, 'runtimes', 'package.json'), 'utf8'),
+  );
+  const rows = tableRows('docs/platforms.md', 'check');
+  t.true(rows.length > 5);
+  for (const { check, ...cells } of rows) {
+    const { bun, deno } = optionalDependencies;
+    const minor = (version: string) => version.replace(/\.\d+$/, '');
+    const headings = ['Node 20, 22, 24, 26', `Bun ${minor(bun)}`, `Deno ${minor(deno)}`];
+    t.deepEqual(Object.keys(cells), headings, check);
+    for (const cell of Object.values(cells)) t.is(cell, 'yes', check);
+  }
 });

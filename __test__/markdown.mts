@@ -21,7 +21,14 @@ export interface Block {
 /** Every page that people read, by its path. */
 export const pages: ReadonlyMap<string, string> = new Map(
   [
-    ...['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'examples/README.md'],
+    ...[
+      'README.md',
+      'CONTRIBUTING.md',
+      'CHANGELOG.md',
+      'AGENTS.md',
+      'llms.txt',
+      'examples/README.md',
+    ],
     ...markdownIn('docs'),
   ].map(path => [path, readFileSync(join(root, path), 'utf8')]),
 );

@@ -96,10 +96,21 @@ test('the package holds what its users need and nothing else', async t => {
       'LICENSE-APACHE',
       'LICENSE-MIT',
       'README.md',
+      'THIRD-PARTY-LICENSES',
       'package.json',
       (await manifestIn(addonTarball)).main,
     ],
   );
+});
+
+test('the addon comes with the licences of what it holds', async t => {
+  const options = ['-xzOf', addonTarball, 'package/THIRD-PARTY-LICENSES'];
+  const { stdout } = await run('tar', options);
+  const held = process.platform === 'linux' ? ['OpenSSL', 'openssl'] : ['native-tls'];
+  for (const name of [...held, 'tungstenite', 'napi', 'zlib-rs', 'ring']) {
+    t.regex(stdout, new RegExp(`^${name} [\\d.]+ \\(`, 'm'), name);
+  }
+  t.notRegex(stdout, /^(s9-websocket|syn|openssl-src) /m, 'neither our own nor what only builds');
 });
 
 test('the package stays small', t => {
@@ -207,6 +218,21 @@ async function runs(t: ExecutionContext, fileOf: (name: string) => string): Prom
   );
   await server.close();
 }
+
+test('its programs run where it is installed', async t => {
+  const { bin } = (await manifestIn(mainTarball)) as unknown as { bin: Record<string, string> };
+  t.true('s9-websocket' in bin, 'npx finds the program by the name of the package');
+  const server = await EchoServer.start();
+  for (const path of Object.values(bin)) {
+    const program = user.at('node_modules', 's9-websocket', path);
+    const { stdout, stderr } = await user.node([program, '--help']);
+    t.is(stderr, '');
+    t.regex(stdout, /s9ws/);
+    const talked = await user.node([program, server.url, '--send', 'hello', '--count', '1']);
+    t.regex(talked.stdout, /hello/, talked.stderr);
+  }
+  await server.close();
+});
 
 test('README runs from TypeScript with nodenext, as ESM', async t => {
   await compile(t, 'mts', { module: 'nodenext', outDir: 'esm' });

@@ -32,7 +32,10 @@ export type Options = NonBlockingOptionsInit &
 /** A way to run a client; `run` fails as connecting or running does. */
 export interface Way {
   readonly blocking: boolean;
-  run(url: string, options: Options, react: React): Promise<void>;
+  /** Nothing else runs in the process meanwhile. */
+  readonly blocksThread: boolean;
+  /** `onIdle` is for the ways that block the thread: no timer goes on there. */
+  run(url: string, options: Options, react: React, onIdle?: () => void): Promise<void>;
 }
 
 /** A way to run a client that calls a handler back. */
@@ -117,10 +120,11 @@ function speakerOf(client: CallbackClient): Speaker {
 }
 
 /** A handler that turns callbacks into the events that a channel would bring. */
-function handlerOf(client: CallbackClient, react: React): Handler {
+function handlerOf(client: CallbackClient, react: React, onIdle?: () => void): Handler {
   const tell = (event: WebSocketEvent) => react(event, speakerOf(client));
   const receivedAt = 0;
   return {
+    ...(onIdle && { onIdle }),
     onActivated: () => tell({ type: 'activated', receivedAt }),
     onTextMessage: (_, data) => tell({ type: 'textMessage', data, receivedAt }),
     onBinaryMessage: (_, data) => tell({ type: 'binaryMessage', data, receivedAt }),
@@ -135,6 +139,7 @@ function handlerOf(client: CallbackClient, react: React): Handler {
 
 const channelWay: Way = {
   blocking: false,
+  blocksThread: false,
   async run(url, options, react) {
     const client = await S9AsyncNonBlockingWebSocketClient.connect(url, options);
     const thread = client.run();
@@ -157,13 +162,13 @@ const channelWay: Way = {
 
 export const WAYS: Record<string, Way> = {
   ...Object.fromEntries(
-    Object.entries(CALLBACK_WAYS).map(([name, { blocking, connect, run }]): [string, Way] => [
+    Object.entries(CALLBACK_WAYS).map(([name, { connect, run, ...way }]): [string, Way] => [
       name,
       {
-        blocking,
-        async run(url, options, react) {
+        ...way,
+        async run(url, options, react, onIdle) {
           const client = await connect(url, options);
-          await run(client, handlerOf(client, react));
+          await run(client, handlerOf(client, react, onIdle));
         },
       },
     ]),

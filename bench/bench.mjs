@@ -1,9 +1,10 @@
-// `npm run bench [-- NAME... [--rounds N] [--milliseconds N] [--only CLIENT,...] [--match TEXT]]`: measures clients beside
-// each other, prints tables, writes results to bench/results and charts to bench/charts.
+// `npm run bench [-- NAME... [--rounds N] [--milliseconds N] [--only CLIENT,...] [--match TEXT]]`: measures clients
+// beside each other, prints tables and writes results to bench/latest; with `--publish` to bench/results, which
+// README and docs quote, and charts of them to docs/charts. `--charts`: only draws these.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -17,7 +18,7 @@ import { ALL, SCENARIOS } from './scenarios.mjs';
 import { distribution, medians } from './statistics.mjs';
 import { printScenario } from './table.mjs';
 
-const WARM_UP = 500;
+const WARM_UP = 300;
 /** A client that takes longer than this for one measurement is stuck. */
 const STUCK = 60_000;
 /** The server's processor and the client's. */
@@ -33,11 +34,17 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     rounds: { type: 'string', default: '3' },
-    milliseconds: { type: 'string', default: '1000' },
+    milliseconds: { type: 'string', default: '400' },
     only: { type: 'string' },
     match: { type: 'string', default: '' },
+    publish: { type: 'boolean', default: false },
+    charts: { type: 'boolean', default: false },
   },
 });
+if (values.charts) {
+  drawCharts();
+  process.exit();
+}
 const rounds = wholeNumber('rounds', values.rounds);
 const milliseconds = wholeNumber('milliseconds', values.milliseconds);
 const only = values.only?.split(',');
@@ -85,7 +92,7 @@ try {
   server.stdin.end();
   rmSync(scratch, { recursive: true });
 }
-drawCharts();
+if (values.publish) drawCharts();
 
 /** Measures every contender in every round, in alternating order. */
 async function compare(scenario, urls) {
@@ -114,25 +121,20 @@ async function compare(scenario, urls) {
 }
 
 /** One measurement of one contender. */
-function run({ path, frames, task, bothProcessors }, contender, urls) {
+function run({ path, frames, task, bothProcessors, longer = 1 }, contender, urls) {
+  const length = milliseconds * longer;
   const [scheme, rest] = [path.slice(0, path.indexOf('/')), path.slice(path.indexOf('/'))];
   const url = urls[scheme] + rest + (frames ? `&frames=${FRAMES}` : '');
   const secure = scheme === 'wss';
   const processors = bothProcessors ? `${SERVER},${CLIENT}` : String(CLIENT);
   if (contender.floor) {
-    const options = [
-      '--size',
-      task.size,
-      '--wait',
-      contender.floor,
-      '--milliseconds',
-      milliseconds,
-    ];
+    const options = ['--size', task.size, '--wait', contender.floor, '--milliseconds', length];
     const words = ['floor', url, ...options, ...(secure ? ['--ca', ca] : [])].map(String);
     return pinned(processors, [programs.bench, ...words]);
   }
   const { module, way, runtime } = contender;
-  const whole = { ...task, module, way, url, milliseconds, warmUp: WARM_UP, ...(secure && { ca }) };
+  const times = { milliseconds: length, warmUp: WARM_UP };
+  const whole = { ...task, module, way, url, ...times, ...(secure && { ca }) };
   const extra =
     runtime === 'deno' ? ['run', '--allow-all', '--no-config', '--no-lock', '--quiet'] : [];
   const words = [...extra, join(here, 'measured.mjs'), JSON.stringify(whole)];
@@ -167,11 +169,11 @@ function figures({ times, cpu, messages, ...others }) {
 }
 
 function save(name, results) {
-  mkdirSync(join(here, 'results'), { recursive: true });
-  const path = join(here, 'results', `${name}.json`);
-  writeFileSync(path, `${JSON.stringify({ machine, results }, null, 2)}\n`);
-  const { results: written } = JSON.parse(readFileSync(path));
-  console.log(`bench/results/${name}.json: ${written.length} tables`);
+  const folder = values.publish ? 'results' : 'latest';
+  mkdirSync(join(here, folder), { recursive: true });
+  const text = JSON.stringify({ machine, results }, null, 2);
+  writeFileSync(join(here, folder, `${name}.json`), `${text}\n`);
+  console.log(`bench/${folder}/${name}.json: ${results.length} tables`);
 }
 
 /** Shows what is going on: one line that is written over on a terminal. */

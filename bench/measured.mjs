@@ -26,6 +26,26 @@ function processorTime() {
   return user + system;
 }
 
+/** Each calls `tick(since, now)` about once a millisecond, until that returns false. */
+const LOOPS = {
+  interval(tick) {
+    let last = now();
+    const timer = setInterval(() => {
+      const at = now();
+      if (!tick(last, at)) clearInterval(timer);
+      last = at;
+    }, 1);
+  },
+  async promises(tick) {
+    for (let since = now(), goesOn = true; goesOn; ) {
+      await new Promise(resolve => setTimeout(resolve, 1));
+      const at = now();
+      goesOn = tick(since, at);
+      since = at;
+    }
+  },
+};
+
 const MEASUREMENTS = {
   /** Round trips, one at a time, in microseconds. */
   async rtt({ url, size, deflate, warmUp, milliseconds }) {
@@ -174,6 +194,32 @@ const MEASUREMENTS = {
       },
     });
     return { times: delays };
+  },
+
+  /** Punctuality of timers, in microseconds, while one round trip follows another. */
+  async beside({ url, loop, size, warmUp, milliseconds }) {
+    const payload = 'x'.repeat(size);
+    const times = [];
+    let end;
+    await open(url, {
+      onOpen(opened) {
+        end = opened;
+        end.send(payload);
+        const warmUntil = now() + warmUp;
+        const tick = (since, at) => {
+          if (since > warmUntil) times.push(rounded((at - since) * 1000));
+          if (at < warmUntil + milliseconds) return true;
+          end.terminate();
+          finish();
+          return false;
+        };
+        LOOPS[loop](tick);
+      },
+      onMessage() {
+        end.send(payload);
+      },
+    });
+    return { times };
   },
 
   /** Delay from the server's send to the parsed message, in microseconds. */

@@ -6,6 +6,7 @@ const ws = { name: 'ws', module: 'ws', way: 'ws', runtime: 'node' };
 const undici = { name: 'undici', module: 'web', way: 'undici', runtime: 'node' };
 const bun = { name: 'Bun', module: 'web', way: 'Bun', runtime: 'bun' };
 const deno = { name: 'Deno', module: 'web', way: 'Deno', runtime: 'deno' };
+const nobody = { name: 'no client', module: 'nobody', way: 'nobody', runtime: 'node' };
 const floor = wait => ({
   name: `floor, ${wait === 'spin' ? 'spinning' : 'blocking'}`,
   floor: wait,
@@ -84,6 +85,7 @@ function* busy() {
     reference: ['ws'],
     path: 'ws/pings?wait=spin&every=1000',
     task: { measure: 'busy' },
+    longer: 4,
     contenders: [...SLEEPING_THREAD, ...PEERS],
   };
 }
@@ -95,8 +97,28 @@ function* feed() {
     reference: ['ws'],
     path: 'ws/feed?wait=spin',
     task: { measure: 'feed', seed: 1 },
+    longer: 4,
     contenders: [...ONE_THREAD, ...SLEEPING_THREAD, ...PEERS],
   };
+}
+
+/** What else lives on the event loop while a client makes one round trip after another. */
+function* beside() {
+  const loops = {
+    interval: 'setInterval of 1 ms: from tick to tick',
+    promises: '`await setTimeout(1)` in a loop: each',
+  };
+  for (const [loop, what] of Object.entries(loops)) {
+    yield {
+      title: `${what}, beside round trips of 64 B, ws://`,
+      unit: 'µs',
+      reference: ['no client'],
+      path: 'ws/echo?wait=spin',
+      task: { measure: 'beside', loop, size: 64 },
+      longer: 4,
+      contenders: [nobody, ...['run', 'run, waiting'].map(s9), ws, undici],
+    };
+  }
 }
 
 function* deflate() {
@@ -140,6 +162,7 @@ export const SCENARIOS = {
   send,
   busy,
   feed,
+  beside,
   deflate,
   *tls() {
     yield* rtt(['wss']);
@@ -148,4 +171,4 @@ export const SCENARIOS = {
 };
 
 /** What `npm run bench` measures without a name. */
-export const ALL = ['rtt', 'receive', 'send', 'busy', 'feed', 'deflate'];
+export const ALL = ['rtt', 'receive', 'send', 'busy', 'feed', 'beside', 'deflate'];

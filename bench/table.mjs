@@ -44,7 +44,7 @@ function formatted(column, value) {
   if (value === undefined) return '';
   const scaled = column === 'rss' ? value / 1e6 : value;
   const text = scaled.toFixed(COLUMNS[column][1]);
-  return text.replace(/\B(?=(\d{3})+(?!\d))/, ' ');
+  return text.replace(/\B(?=(\d{3})+(?!\d))/g, ' ');
 }
 
 function ratio(figures, reference) {

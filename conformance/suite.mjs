@@ -57,15 +57,23 @@ function prepare() {
   return python;
 }
 
-/** Starts the fuzzing server for these cases, each an id or a pattern as in `6.*`. */
-export async function startFuzzingServer(patterns) {
+/** Starts this many fuzzing servers for these cases, each an id or a pattern as in `6.*`. */
+export async function startFuzzingServers(patterns, count) {
   const python = prepare();
   rmSync(reports, { recursive: true, force: true });
-  mkdirSync(reports, { recursive: true });
-  const log = join(reports, 'server.log');
+  return Promise.all(
+    Array.from({ length: count }, (_, number) =>
+      startFuzzingServer(python, patterns, join(reports, `${number + 1}`)),
+    ),
+  );
+}
+
+async function startFuzzingServer(python, patterns, folder) {
+  mkdirSync(folder, { recursive: true });
+  const log = join(folder, 'server.log');
   const server = spawn(
     python,
-    ['-W', 'ignore', join(here, 'fuzzing_server.py'), reports, ...patterns],
+    ['-W', 'ignore', join(here, 'fuzzing_server.py'), folder, ...patterns],
     {
       env: { ...process.env, PYTHONPATH: packages, PYTHONUTF8: '1' },
       stdio: ['pipe', 'pipe', openSync(log, 'w')],
@@ -75,7 +83,7 @@ export async function startFuzzingServer(patterns) {
   const line = await new Promise(resolve => {
     createInterface({ input: server.stdout }).once('line', resolve).once('close', resolve);
   });
-  if (line === undefined) throw new Error(`the fuzzing server did not start:\n${lastLine(log)}`);
+  if (line === undefined) throw new Error(`a fuzzing server did not start:\n${lastLine(log)}`);
   const { port, cases } = JSON.parse(line);
   return {
     url: `ws://127.0.0.1:${port}`,
@@ -84,8 +92,8 @@ export async function startFuzzingServer(patterns) {
     async finish() {
       server.stdin.end();
       const status = await ended;
-      if (status !== 0) throw new Error(`the fuzzing server failed (${status}); see ${log}`);
-      return JSON.parse(readFileSync(join(reports, 'index.json'), 'utf8'));
+      if (status !== 0) throw new Error(`a fuzzing server failed (${status}); see ${log}`);
+      return JSON.parse(readFileSync(join(folder, 'index.json'), 'utf8'));
     },
   };
 }

@@ -101,7 +101,7 @@ export function print(cases, results, { worse, better }) {
   for (const { client, failures } of failed) {
     console.log(`FAILED  ${client.name}: a process ended with ${failures.join(', ')}`);
   }
-  console.log(`\nreports: ${join(reports, 'index.html')}`);
+  console.log(`\nreports: ${reports}`);
   const count = worse.length + failed.length;
   console.log(`${cases.length * results.length - worse.length} passed, ${count} failed`);
   return count === 0;

@@ -2,10 +2,15 @@
 // runtime itself. Each check runs in a process of its own that must end by itself, once it has passed.
 
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
 
 import {
@@ -132,6 +137,21 @@ export const CHECKS = {
         !!missing,
         said,
       );
+    }
+  },
+
+  'load: Bun compiles it into one file, the addon too': async ({ url }) => {
+    const { Bun } = globalThis;
+    if (!Bun) return;
+    const folder = mkdtempSync(join(tmpdir(), 's9-websocket-compiled-'));
+    try {
+      const outfile = join(folder, 'compiled');
+      const entrypoint = fileURLToPath(new URL('compiled.mjs', import.meta.url));
+      await Bun.build({ entrypoints: [entrypoint], compile: { outfile }, throw: true });
+      const { stdout } = await promisify(execFile)(outfile, [url], { cwd: folder });
+      assert.equal(stdout, 'hello\n');
+    } finally {
+      rmSync(folder, { recursive: true });
     }
   },
 

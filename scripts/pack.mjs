@@ -18,10 +18,12 @@ import { parseArgs } from 'node:util';
 
 import { byVersion, newestGlibc } from './elf.mjs';
 import { ensure, root } from './ensure.mjs';
+import { thirdPartyLicenses } from './licenses.mjs';
 import { buildPortable, OLDEST_GLIBC, portableAddon, portableTarget } from './portable.mjs';
 
 const manifestOf = folder => JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
 const LICENSES = ['LICENSE-APACHE', 'LICENSE-MIT'];
+const NOTICES = 'THIRD-PARTY-LICENSES';
 /** What only a clone needs. */
 const OF_A_CLONE = ['scripts', 'devDependencies', 'ava', 'napi'];
 
@@ -71,8 +73,15 @@ function stageAddon(addon, to) {
   cpSync(addon, join(stage, basename(addon)));
   for (const name of LICENSES) cpSync(join(root, name), join(stage, name));
   const manifest = manifestOf(stage);
-  const files = [...manifest.files, ...LICENSES];
+  writeFileSync(join(stage, NOTICES), thirdPartyLicenses(targetOf(platform)));
+  const files = [...manifest.files, ...LICENSES, NOTICES];
   return written(stage, { ...manifest, files, version: manifestOf(root).version });
+}
+
+/** The target of a platform, by what npm's folder of it is for. */
+function targetOf(platform) {
+  const readme = readFileSync(join(root, 'npm', platform, 'README.md'), 'utf8');
+  return /\*\*(\S+)\*\*/.exec(readme)[1];
 }
 
 function written(stage, manifest) {

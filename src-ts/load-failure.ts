@@ -24,7 +24,7 @@ const BUILD =
 
 /** What the loaders of Linux, macOS and Windows say of a file that is none of theirs. */
 const DAMAGED =
-  /invalid ELF header|wrong ELF class|file too short|not a mach-o|incompatible architecture|not a valid Win32/;
+  /invalid ELF header|wrong ELF class|file too short|not a mach-o|not valid mach-o|file is empty|incompatible architecture|not a valid Win32/;
 
 /** Throws where the runtime is too old, before anything fails in a way that does not say so. */
 export function checkRuntime(): void {

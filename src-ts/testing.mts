@@ -1,3 +1,4 @@
-// The ESM face of the testing entry: the same instance as `require` gives.
+// The ESM face of `s9-websocket/testing`: the same instance as `require` gives.
 
-export * from './testing.js';
+export type * from './testing.js';
+export { EchoServer } from './testing.js';

@@ -2,6 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    collections::VecDeque,
     sync::Arc,
     time::Instant,
 };
@@ -9,8 +10,8 @@ use std::{
 use napi::{Env, bindgen_prelude::Uint8ArraySlice};
 use napi_derive::napi;
 use s9_websocket_core::{
-    ControlMessage, Error, ReceivedEvent, S9AsyncNonBlockingWebSocketClient, S9Socket,
-    S9WebSocketClientHandler, Session, Turn, UpgradeResponse, Wait, WebSocketEvent, turn,
+    ControlMessage, ControlSender, Error, ReceivedEvent, S9Socket, S9WebSocketClientHandler, Session,
+    ThreadedSession, Turn, UpgradeResponse, Wait, WebSocketEvent, turn,
 };
 
 use crate::{
@@ -18,6 +19,7 @@ use crate::{
     channel::{Channels, NativeReceiver, NativeSender, close_frame, copied},
     clock::SLICE,
     error::{NativeError, NativeResponse, Result, thrown},
+    event_queue::QueueSink,
     join_handle::NativeJoinHandle,
     socket::NativeSocket,
 };
@@ -36,7 +38,9 @@ pub struct NativeClient {
     text_as_buffer: bool,
     socket: S9Socket,
     response: UpgradeResponse,
-    held: RefCell<Option<ReceivedEvent>>,
+    /// What did not fit the batch, and all that came behind it: the last events of a connection come even
+    /// where there is no room.
+    held: RefCell<VecDeque<ReceivedEvent>>,
     error: RefCell<Option<Error>>,
 }
 
@@ -44,7 +48,7 @@ pub struct NativeClient {
 enum Place {
     Here(Box<Session>),
     Channels {
-        client: Box<S9AsyncNonBlockingWebSocketClient>,
+        client: Box<ThreadedSession<QueueSink>>,
         channels: Arc<Channels>,
         started: bool,
     },
@@ -78,9 +82,8 @@ impl NativeClient {
         let place = self.place.replace(Place::Gone);
         self.place.replace(match place {
             Place::Here(session) => {
-                let client = Box::new(S9AsyncNonBlockingWebSocketClient::from(*session));
-                let channels = Channels::of(&client, self.text_as_buffer);
-                Place::Channels { client, channels, started: false }
+                let (client, channels) = Channels::of(*session, self.text_as_buffer);
+                Place::Channels { client: Box::new(client), channels, started: false }
             }
             other => other,
         });
@@ -106,7 +109,7 @@ impl NativeClient {
                     Ok(())
                 }
             },
-            Place::Channels { client, .. } => client.control_tx.send(command),
+            Place::Channels { client, .. } => client.control().send(command),
             // There is nothing left to end.
             Place::Gone if matches!(command, ControlMessage::Close(_) | ControlMessage::ForceQuit) => Ok(()),
             Place::Gone => Err(CLOSED),
@@ -119,11 +122,11 @@ impl NativeClient {
     fn wherever_it_is<T: Default>(
         &self,
         here: impl FnOnce(&mut Session) -> T,
-        there: impl FnOnce(&S9AsyncNonBlockingWebSocketClient) -> T,
+        there: impl FnOnce(&ControlSender) -> T,
     ) -> T {
         match &mut *self.place.borrow_mut() {
             Place::Here(session) => here(session),
-            Place::Channels { client, .. } => there(client),
+            Place::Channels { client, .. } => there(client.control()),
             Place::Gone => T::default(),
         }
     }
@@ -131,12 +134,16 @@ impl NativeClient {
     fn one_turn(&self, session: &mut Session, env: Env, batch: &NativeBatch) -> (Turn, u32) {
         let mut handler =
             BatchHandler { writer: batch.begin(env, self.text_as_buffer), client: self, has_quit: false };
-        if let Some(held) = self.held.take() {
-            handler.write(held);
-        }
-        let turn = if self.held.borrow().is_some() { Turn::Full } else { turn(session, &mut handler) };
-        let turn = if handler.has_quit { Turn::Ended } else { turn };
-        (turn, handler.writer.finish())
+        handler.write_held();
+        let came_to =
+            if handler.has_quit || handler.holds() { Turn::Full } else { turn(session, &mut handler) };
+        let came_to = match came_to {
+            _ if handler.has_quit => Turn::Ended,
+            // The session has ended, but the batch did not take all of it.
+            Turn::Ended if handler.holds() => Turn::Full,
+            other => other,
+        };
+        (came_to, handler.writer.finish())
     }
 
     /// Runs `turns` with the session, which is gone once it has quit.
@@ -159,7 +166,21 @@ struct BatchHandler<'a> {
 }
 
 impl BatchHandler<'_> {
+    /// Whether something waits for the next batch.
+    fn holds(&self) -> bool {
+        !self.client.held.borrow().is_empty()
+    }
+
+    fn write_held(&mut self) {
+        let held = self.client.held.take();
+        held.into_iter().for_each(|received| self.write(received));
+    }
+
     fn write(&mut self, received: ReceivedEvent) {
+        if self.holds() {
+            self.client.held.borrow_mut().push_back(received);
+            return;
+        }
         let is_quit = matches!(received.event, WebSocketEvent::Quit);
         match self.writer.write(received.event, received.at) {
             Written::Whole => self.has_quit |= is_quit,
@@ -167,7 +188,7 @@ impl BatchHandler<'_> {
                 self.client.error.replace(Some(error));
             }
             Written::NoRoom(event) => {
-                self.client.held.replace(Some(ReceivedEvent { event, at: received.at }));
+                self.client.held.borrow_mut().push_back(ReceivedEvent { event, at: received.at });
             }
         }
     }
@@ -179,7 +200,7 @@ impl S9WebSocketClientHandler<Session> for BatchHandler<'_> {
     }
 
     fn has_room(&mut self) -> bool {
-        self.writer.has_room() && self.client.held.borrow().is_none()
+        self.writer.has_room() && !self.holds()
     }
 
     fn acts_later(&self) -> bool {
@@ -286,7 +307,7 @@ impl NativeClient {
         let Place::Channels { client, started, .. } = &mut *place else { return Err(thrown(CLOSED)) };
         let thread = client.run().map_err(thrown)?;
         *started = true;
-        NativeJoinHandle::new(env, thread, client.control_tx.clone(), client.event_signal())
+        NativeJoinHandle::new(env, thread, client.control().clone(), client.event_signal())
     }
 
     /// The receiver of the client's events.
@@ -360,31 +381,26 @@ impl NativeClient {
     /// Keeps back what is sent.
     #[napi(catch_unwind)]
     pub fn cork(&self) {
-        self.wherever_it_is(|session| session.set_corked(true), |client| client.control_tx.set_corked(true));
+        self.wherever_it_is(|session| session.set_corked(true), |control| control.set_corked(true));
     }
 
     /// Sends in one write what was kept back.
     #[napi(catch_unwind)]
     pub fn uncork(&self) {
-        self.wherever_it_is(
-            |session| session.set_corked(false),
-            |client| client.control_tx.set_corked(false),
-        );
+        self.wherever_it_is(|session| session.set_corked(false), |control| control.set_corked(false));
     }
 
     /// Bytes accepted for sending and not yet taken by the kernel.
     #[napi(catch_unwind)]
     pub fn buffered_amount(&self) -> f64 {
-        self.wherever_it_is(|session| session.buffered_amount(), |client| client.buffered_amount()) as f64
+        self.wherever_it_is(|session| session.buffered_amount(), |control| control.buffered_amount()) as f64
     }
 
     /// Sends Close 1000 and ends; only `quit` is worth delivering after it.
     #[napi(catch_unwind)]
     pub fn abandon(&self) {
-        self.held.take();
-        self.wherever_it_is(Session::abandon, |client| {
-            client.control_tx.abandon();
-        });
+        self.held.borrow_mut().retain(|received| matches!(received.event, WebSocketEvent::Quit));
+        self.wherever_it_is(Session::abandon, ControlSender::abandon);
     }
 
     /// Sends Close 1000 and lets go of the connection, its thread included.

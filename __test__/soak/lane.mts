@@ -56,7 +56,7 @@ export async function runLane(common: Common, lane: LaneOptions): Promise<void> 
   let collections = 0;
   const mood = (): Mood => (is(Cell.Stopped) ? 'is over' : is(Cell.Paused) ? 'rests' : 'goes on');
   while (!is(Cell.Stopped)) {
-    if (is(Cell.Paused)) {
+    if (is(Cell.Paused) && !lane.isSteady) {
       if (Atomics.load(cells, Cell.Collections) !== collections) {
         collections = Atomics.load(cells, Cell.Collections);
         globalThis.gc?.();
@@ -75,7 +75,6 @@ export async function runLane(common: Common, lane: LaneOptions): Promise<void> 
     lane.begun?.(id, way);
     const conversation = new Conversation(plan, counts, mood, () => lane.terminate?.());
     let connected = false;
-    const begun = performance.now();
     let record: ClientRecord;
     try {
       await WAYS[name]!.run(
@@ -91,7 +90,7 @@ export async function runLane(common: Common, lane: LaneOptions): Promise<void> 
       record = conversation.record(way, connected ? thrown : conversation.thrown);
       if (!connected) refused(record, thrown);
     }
-    lane.finished({ ...record, took: performance.now() - begun });
+    lane.finished(record);
     // Once a turn of the event loop, whatever the way: finalizers and messages of ports need it.
     await new Promise(setImmediate);
     if (!connected) await delay(30);

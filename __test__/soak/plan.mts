@@ -42,6 +42,14 @@ export interface Plan {
 /** Connections with numbers from here on are steady. */
 export const STEADY = 0x4000_0000;
 
+/** Each has one steady connection. */
+export const STEADY_WAYS = [
+  'non_blocking_run_waiting',
+  'non_blocking_thread',
+  'blocking_run',
+  'async_channels',
+];
+
 const ENDINGS: readonly { ending: Ending; weight: number }[] = [
   { ending: 'client-close', weight: 30 },
   { ending: 'client-close-early', weight: 10 },
@@ -100,7 +108,8 @@ export function planOf(seed: number, id: number): Plan {
     at,
     stall: !isSteady && below(8) === 0 ? upTo(300) : 0,
     sizes: isSteady ? 14 : traffic.sizes,
-    burst: isSteady ? 4 : upTo(64),
+    // Sends come after events, of which there may be none but pings.
+    burst: isSteady ? 4 : 16 + upTo(64),
     whim: below(0x7fff_ffff),
   };
 }

@@ -26,8 +26,6 @@ export interface ClientRecord extends Counts {
   outcome: string;
   /** The message of the error, if it was one. */
   detail?: string;
-  /** Milliseconds from the connect to the end of the run. */
-  took?: number;
   /** When connecting failed, in milliseconds since the epoch. */
   failedAt?: number;
   violations: string[];

@@ -62,7 +62,7 @@ const TEXT: u8 = 0x81;
 const BINARY: u8 = 0x82;
 const SIZES: [usize; 2] = [64, 1024];
 /// More than all buffers hold, so that each is filled and emptied many times.
-const MESSAGES: usize = 20_000;
+const MESSAGES: usize = 8000;
 /// After these, buffers have grown.
 const WARM: usize = 1000;
 /// A buffer may still grow: tungstenite's for reading when a frame is first cut at its end, from 16 to

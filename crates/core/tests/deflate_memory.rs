@@ -6,10 +6,7 @@ mod script;
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
-    sync::{
-        Mutex,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
+    cell::Cell,
     time::Instant,
 };
 
@@ -21,17 +18,19 @@ use zlib_rs::{Deflate, DeflateFlush};
 
 struct Counting;
 
-static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
-static IN_USE: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-/// The tests share the counts.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+// Of this thread: other tests, and the harness, allocate in theirs.
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+    /// Wraps around: what a thread frees may come from another.
+    static IN_USE: Cell<usize> = const { Cell::new(0) };
+    static PEAK: Cell<usize> = const { Cell::new(0) };
+}
 
 fn count(grown: usize, shrunk: usize) {
-    ALLOCATIONS.fetch_add(1, Relaxed);
-    let in_use = IN_USE.fetch_add(grown, Relaxed) + grown;
-    PEAK.fetch_max(in_use, Relaxed);
-    IN_USE.fetch_sub(shrunk, Relaxed);
+    ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+    let in_use = IN_USE.get().wrapping_add(grown);
+    PEAK.set(PEAK.get().max(in_use));
+    IN_USE.set(in_use.wrapping_sub(shrunk));
 }
 
 // SAFETY: every call is handed to the system's allocator as it came.
@@ -43,7 +42,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        IN_USE.fetch_sub(layout.size(), Relaxed);
+        IN_USE.set(IN_USE.get().wrapping_sub(layout.size()));
         // SAFETY: the caller's promises are those asked for.
         unsafe { System.dealloc(pointer, layout) }
     }
@@ -78,7 +77,6 @@ fn deflated(message: &[u8], flush: DeflateFlush) -> Vec<u8> {
 
 #[test]
 fn a_bomb_of_1_gib_ends_in_1009_within_the_limit_and_a_chunk() {
-    let _alone = ONE_AT_A_TIME.lock().unwrap();
     // A full flush begins anew, so what is made of 1 MiB of zeros stands for each.
     let mut bomb = deflated(&vec![0; 1 << 20], DeflateFlush::FullFlush).repeat(1 << 10);
     bomb.truncate(bomb.len() - 4);
@@ -87,12 +85,12 @@ fn a_bomb_of_1_gib_ends_in_1009_within_the_limit_and_a_chunk() {
     let (limit, on_the_way) = ((5 << 20) + 1, bytes.len());
     let limits = Limits { max_message_size: limit, ..Limits::default() };
     let mut connection = connection_over(bytes, limits);
-    let before = IN_USE.load(Relaxed);
-    PEAK.store(before, Relaxed);
+    let before = IN_USE.get();
+    PEAK.set(before);
     let log = events_to_the_end(&mut connection, Instant::now(), 100);
     assert_eq!(log, ["activated", "error ERR_S9_MESSAGE_TOO_LARGE", "quit"]);
     assert_eq!(connection.stream().frames(), [Frame::close(1009, "")]);
-    let grown = PEAK.load(Relaxed) - before;
+    let grown = PEAK.get() - before;
     // The payload itself, the limit, a chunk of 32 KiB, and the inflater's window and tables.
     let allowed = 2 * on_the_way + limit + (32 << 10) + (64 << 10);
     assert!(grown <= allowed, "{grown} bytes in use, {allowed} expected");
@@ -100,7 +98,6 @@ fn a_bomb_of_1_gib_ends_in_1009_within_the_limit_and_a_chunk() {
 
 #[test]
 fn a_message_in_steady_state_costs_no_allocation() {
-    let _alone = ONE_AT_A_TIME.lock().unwrap();
     for size in [150, 1024, 16 << 10] {
         let mut text: String = (0..size / 10).map(|n| format!("{{\"price\":{n}}},")).collect();
         text.truncate(size);
@@ -117,17 +114,16 @@ fn a_message_in_steady_state_costs_no_allocation() {
         for _ in 0..messages / 2 {
             step();
         }
-        let before = ALLOCATIONS.load(Relaxed);
+        let before = ALLOCATIONS.get();
         for _ in 0..messages / 2 {
             step();
         }
-        assert_eq!(ALLOCATIONS.load(Relaxed) - before, 0, "of {size} bytes");
+        assert_eq!(ALLOCATIONS.get() - before, 0, "of {size} bytes");
     }
 }
 
 #[test]
 fn a_message_sent_compressed_costs_no_allocation_in_steady_state() {
-    let _alone = ONE_AT_A_TIME.lock().unwrap();
     for size in [150, 1024, 16 << 10] {
         let text = "{\"price\":12345},".repeat(size / 16 + 1);
         let mut connection = connection_over(Vec::new(), Limits::default());
@@ -138,27 +134,26 @@ fn a_message_sent_compressed_costs_no_allocation_in_steady_state() {
             }
         };
         send(500);
-        let before = ALLOCATIONS.load(Relaxed);
+        let before = ALLOCATIONS.get();
         send(500);
-        assert_eq!(ALLOCATIONS.load(Relaxed) - before, 0, "of {size} bytes");
+        assert_eq!(ALLOCATIONS.get() - before, 0, "of {size} bytes");
     }
 }
 
 #[test]
 fn compression_costs_a_connection_what_its_documentation_says() {
-    let _alone = ONE_AT_A_TIME.lock().unwrap();
     const KIB: usize = 1 << 10;
     let mut payload = deflated(&[b'x'; 100_000], DeflateFlush::SyncFlush);
     payload.truncate(payload.len() - 4);
     let bytes = raw_frame(0x80 | RSV1 | TEXT, payload).repeat(50);
     let plain = Connection::new(Script::new([]), Vec::new(), Limits::default());
-    let before = IN_USE.load(Relaxed);
+    let before = IN_USE.get();
     drop(plain);
-    let of_a_plain_one = before - IN_USE.load(Relaxed);
+    let of_a_plain_one = before - IN_USE.get();
 
-    let before = IN_USE.load(Relaxed);
+    let before = IN_USE.get();
     let mut connection = connection_over(bytes, Limits::default());
-    let since = || IN_USE.load(Relaxed).saturating_sub(before + of_a_plain_one);
+    let since = || IN_USE.get().saturating_sub(before + of_a_plain_one);
     assert!(since() <= 100 * KIB, "{} bytes once agreed on", since());
     events(&mut connection, Instant::now(), 99);
     assert!(since() <= 150 * KIB, "{} bytes once received", since());

@@ -161,6 +161,16 @@ fn a_closing_handshake_ends_at_its_deadline() {
     assert_eq!(events(&mut connection, start + CLOSE_TIMEOUT, 9), ["closed 1006 ", "quit"]);
 }
 
+/// Found by the differential run: the garbage took the place of the code.
+#[test]
+fn what_follows_the_peers_close_changes_nothing() {
+    for garbage in [&[0x13, 0x87][..], &frame(CONTINUATION, "x"), &[0x82, 0xff], &close_frame(999, "")] {
+        let (log, frames) = after([&close_frame(4000, "bye")[..], garbage].concat());
+        assert_eq!(log, ["activated", "closed 4000 bye", "quit"], "{garbage:?}");
+        assert_eq!(frames, [Frame::close(4000, "bye")]);
+    }
+}
+
 #[test]
 fn after_the_peers_close_the_wait_for_the_end_of_the_stream_has_a_deadline() {
     let mut connection = open([Input::Bytes(close_frame(1000, "x"))]);
@@ -206,6 +216,22 @@ fn a_stream_that_cannot_be_written_any_more_is_read_to_its_end_first() {
     assert_eq!(connection.send_text("x").unwrap_err().code(), ErrorCode::Io);
     let log = events_to_the_end(&mut connection, Instant::now(), 9);
     assert_eq!(log, ["text last words", "error ERR_S9_IO", "quit"]);
+}
+
+/// The kernel tells of a reset once: after a write was told, a read finds the end of the stream.
+#[test]
+fn a_reset_of_which_a_write_was_told_is_no_mere_end() {
+    for (failure, code) in [
+        (io::ErrorKind::ConnectionReset, "ERR_S9_IO"),
+        // The peer had ended the stream before, and has gone since.
+        (io::ErrorKind::BrokenPipe, "ERR_S9_CONNECTION_CLOSED"),
+    ] {
+        let mut connection = open([Input::Bytes(frame(TEXT, "last words")), Input::End]);
+        connection.stream_mut().write_failure = Some(failure);
+        connection.send_text("x").unwrap_err();
+        let log = events_to_the_end(&mut connection, Instant::now(), 9);
+        assert_eq!(log, ["text last words".into(), format!("error {code}"), "quit".into()]);
+    }
 }
 
 #[test]

@@ -35,6 +35,8 @@ pub(super) struct ReadBuffer {
     took_part: bool,
     /// A write has blocked in this turn.
     write_blocked: bool,
+    /// The error number of the latest write that failed for good.
+    write_failure: Option<i32>,
 }
 
 /// Whether the kernel may be read.
@@ -69,6 +71,7 @@ impl ReadBuffer {
             blocked_on: Blocked::Read,
             took_part: false,
             write_blocked: false,
+            write_failure: None,
         }
     }
 
@@ -101,6 +104,11 @@ impl ReadBuffer {
     /// What the last call that would have blocked was.
     pub(super) fn blocked_on(&self) -> Blocked {
         self.blocked_on
+    }
+
+    /// How the latest write failed; told once.
+    pub(super) fn take_write_failure(&mut self) -> Option<io::Error> {
+        self.write_failure.take().map(io::Error::from_raw_os_error)
     }
 
     /// Reads the kernel once; `Ok(0)` is the end of the stream.
@@ -182,7 +190,10 @@ impl Write for ReadBuffer {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     return Err(self.note_blocked_write());
                 }
-                Err(error) => return Err(error),
+                Err(error) => {
+                    self.write_failure = error.raw_os_error();
+                    return Err(error);
+                }
                 Ok(count) => {
                     self.took_part = count < bytes.len();
                     return Ok(count);

@@ -79,7 +79,11 @@ pub(crate) fn prepare_tls(options: &TlsOptions) -> Result<()> {
 
 /// A TLS stream whose reads and writes end as [`Transport`](super::Transport) promises.
 #[derive(Debug)]
-pub(super) struct TlsStream(native_tls::TlsStream<ReadBuffer>);
+pub(super) struct TlsStream {
+    stream: native_tls::TlsStream<ReadBuffer>,
+    /// With what a write failed of which some had been taken.
+    write_failure: Option<io::Error>,
+}
 
 /// Does the handshake under the deadline. `host` is a name or an IP literal without brackets.
 pub(super) fn handshake(
@@ -98,9 +102,7 @@ pub(super) fn handshake(
     let stream = loop {
         match result {
             Ok(stream) => break stream,
-            Err(HandshakeError::Failure(source)) => {
-                return Err(tls_error(format!("handshake with {servername:?}"), source));
-            }
+            Err(HandshakeError::Failure(source)) => return Err(handshake_error(servername, source)),
             Err(HandshakeError::WouldBlock(halfway)) => {
                 let interest = match halfway.get_ref().blocked_on() {
                     Blocked::Read => Interest { read: true, write: false },
@@ -121,27 +123,27 @@ pub(super) fn handshake(
         peer_certificate: certificate.and_then(|certificate| certificate.to_der().ok()),
     };
     tracing::debug!(host, servername, alpn = facts.alpn_protocol, "TLS established");
-    Ok((TlsStream(stream), facts))
+    Ok((TlsStream { stream, write_failure: None }, facts))
 }
 
 impl TlsStream {
     pub(super) fn below(&self) -> &ReadBuffer {
-        self.0.get_ref()
+        self.stream.get_ref()
     }
 
     pub(super) fn below_mut(&mut self) -> &mut ReadBuffer {
-        self.0.get_mut()
+        self.stream.get_mut()
     }
 
     /// Tells the peer that nothing follows (RFC 8446, section 6.1), if the kernel takes it.
     pub(super) fn send_close_notify(&mut self) {
-        let _ = self.0.shutdown();
+        let _ = self.stream.shutdown();
     }
 }
 
 impl Read for TlsStream {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let count = self.0.read(into).map_err(classified)?;
+        let count = self.stream.read(into).map_err(classified)?;
         // Some libraries report a stream that just stops as if it had ended well. But after a
         // close_notify none of them reads on, so none is told of the end of the socket's stream.
         if count == 0 && !into.is_empty() && self.below().saw_end() {
@@ -158,14 +160,27 @@ impl Write for TlsStream {
     /// A caller that moves the rest up after each call, as tungstenite does, would otherwise do so
     /// every 16 KiB: 64 MiB took 6.5 s instead of 0.17 s.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Some(failure) = self.write_failure.take() {
+            return Err(failure);
+        }
         let mut taken = 0;
         while taken < bytes.len() {
-            match self.0.write(&bytes[taken..]) {
+            match self.stream.write(&bytes[taken..]) {
                 Ok(0) => break,
                 Ok(count) => taken += count,
-                // What ails the stream shows again on the next call.
-                Err(_) if taken > 0 => break,
-                Err(error) => return Err(classified(error)),
+                Err(error) => {
+                    // OpenSSL tells the socket's failures as its own here.
+                    let failure = self.below_mut().take_write_failure();
+                    let failure = failure.unwrap_or_else(|| classified(error));
+                    if taken == 0 {
+                        return Err(failure);
+                    }
+                    // The kernel would tell of a reset only this once; would-block shows again.
+                    if failure.kind() != io::ErrorKind::WouldBlock {
+                        self.write_failure = Some(failure);
+                    }
+                    break;
+                }
             }
         }
         Ok(taken)
@@ -182,6 +197,19 @@ fn classified(error: io::Error) -> io::Error {
         return error;
     }
     tls_error("a record", error).into()
+}
+
+/// Tells what the system did to the handshake, a reset, from what the peer did wrong in it.
+fn handshake_error(servername: &str, source: native_tls::Error) -> Error {
+    let context = format!("TLS handshake with {servername:?}");
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&source);
+    while let Some(error) = cause {
+        if let Some(code) = error.downcast_ref().and_then(io::Error::raw_os_error) {
+            return Error::Io { context, source: io::Error::from_raw_os_error(code) };
+        }
+        cause = error.source();
+    }
+    tls_error(format!("handshake with {servername:?}"), source)
 }
 
 fn tls_error(

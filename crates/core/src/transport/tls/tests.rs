@@ -20,6 +20,7 @@ use openssl::{
     x509::X509,
 };
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use socket2::SockRef;
 
 use super::*;
 use crate::{
@@ -346,6 +347,36 @@ fn a_plain_server_is_a_tls_error() {
     let socket = dial("127.0.0.1", port, &options, &mut deadline).unwrap();
     reason(Transport::secure(socket, "localhost", &options, &mut deadline));
     thread.join().unwrap();
+}
+
+#[test]
+fn a_reset_within_the_handshake_is_the_systems_error() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    let thread = thread::spawn(move || {
+        let mut stream = listener.accept().unwrap().0;
+        stream.read_exact(&mut [0; 5]).unwrap();
+        SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+    });
+    let error = secure(address, "localhost", TlsOptions::new()).unwrap_err();
+    let Error::Io { source, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(source.kind(), io::ErrorKind::ConnectionReset, "{error}");
+    thread.join().unwrap();
+}
+
+/// The kernel tells of a reset once, and a write that has been taken in part cannot tell it on.
+#[test]
+fn a_write_cut_short_by_a_reset_is_told_by_the_next() {
+    let server = TestServer::start(&["good.example"], |mut stream| {
+        stream.read_exact(&mut vec![0; 1 << 20]).unwrap();
+        SockRef::from(stream.get_ref()).set_linger(Some(Duration::ZERO)).unwrap();
+    });
+    let mut transport = server.connect("good.example", server.trusting()).unwrap();
+    transport.set_blocking(None).unwrap();
+    let bytes = vec![0; 64 << 20];
+    let taken = transport.write(&bytes).unwrap();
+    assert!(taken < bytes.len());
+    assert_eq!(transport.write(&bytes[taken..]).unwrap_err().kind(), io::ErrorKind::ConnectionReset);
 }
 
 #[test]

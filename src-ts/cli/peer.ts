@@ -1,0 +1,155 @@
+// The server at the other end, whichever client speaks to it. Decides nothing.
+
+import {
+  ControlMessage,
+  S9AsyncNonBlockingWebSocketClient,
+  S9BlockingWebSocketClient,
+  S9NonBlockingWebSocketClient,
+  type S9WebSocketClientHandler,
+  type UpgradeResponse,
+  type WebSocketEvent,
+} from '../index';
+import type { ClientName, Outgoing } from './command';
+import type { ConnectionOptions } from './connecting-options';
+
+/** The longest wait of an idle loop; what comes ends it at once. */
+const IDLE_WAIT = 1000;
+/** Events that wait for a slow reader of ours; the socket is read no further then. */
+const EVENTS = 1024;
+
+/** Takes an event; the next one comes when the promise has resolved, where the client can wait. */
+export type OnEvent = (event: WebSocketEvent) => Promise<void> | undefined;
+
+export interface Peer {
+  readonly response: UpgradeResponse;
+  /** Events come no faster than they are taken. */
+  readonly waits: boolean;
+  readonly bufferedAmount: number;
+  send(message: Outgoing): void;
+  ping(data: Uint8Array): void;
+  close(code?: number, reason?: string): void;
+  forceQuit(): void;
+  /** Resolves after `quit`. */
+  run(onEvent: OnEvent): Promise<void>;
+}
+
+export interface PeerOptions extends ConnectionOptions {
+  /** Milliseconds for connecting. */
+  connectTimeout?: number;
+  signal?: AbortSignal;
+}
+
+export async function connectPeer(
+  client: ClientName,
+  url: string,
+  options: PeerOptions,
+): Promise<Peer> {
+  const waiting = { ...options, spinWaitDuration: IDLE_WAIT };
+  switch (client) {
+    case 'async':
+      return new ChannelPeer(
+        await S9AsyncNonBlockingWebSocketClient.connect(url, { ...waiting, eventCapacity: EVENTS }),
+      );
+    case 'non-blocking':
+      return new HandlerPeer(await S9NonBlockingWebSocketClient.connect(url, waiting));
+    case 'blocking':
+      return new HandlerPeer(await S9BlockingWebSocketClient.connect(url, options));
+  }
+}
+
+class ChannelPeer implements Peer {
+  readonly waits = true;
+  readonly response: UpgradeResponse;
+  readonly #client: S9AsyncNonBlockingWebSocketClient;
+
+  constructor(client: S9AsyncNonBlockingWebSocketClient) {
+    this.#client = client;
+    this.response = client.response;
+  }
+
+  get bufferedAmount(): number {
+    return this.#client.bufferedAmount;
+  }
+
+  send(message: Outgoing): void {
+    this.#client.controlTx.send(
+      typeof message === 'string'
+        ? ControlMessage.sendText(message)
+        : ControlMessage.sendBinary(message),
+    );
+  }
+
+  ping(data: Uint8Array): void {
+    this.#client.controlTx.send(ControlMessage.sendPing(data));
+  }
+
+  close(code?: number, reason?: string): void {
+    this.#client.controlTx.send(ControlMessage.close(code, reason));
+  }
+
+  forceQuit(): void {
+    this.#client.controlTx.send(ControlMessage.forceQuit());
+  }
+
+  async run(onEvent: OnEvent): Promise<void> {
+    const thread = this.#client.run();
+    for await (const event of this.#client.eventRx) {
+      const taken = onEvent(event);
+      if (taken) await taken;
+    }
+    await thread.join();
+  }
+}
+
+type CallbackClient = S9NonBlockingWebSocketClient | S9BlockingWebSocketClient;
+
+class HandlerPeer implements Peer {
+  readonly waits = false;
+  readonly response: UpgradeResponse;
+  readonly #client: CallbackClient;
+
+  constructor(client: CallbackClient) {
+    this.#client = client;
+    this.response = client.response;
+  }
+
+  get bufferedAmount(): number {
+    return this.#client.bufferedAmount;
+  }
+
+  send(message: Outgoing): void {
+    if (typeof message === 'string') this.#client.sendTextMessage(message);
+    else this.#client.sendBinaryMessage(message);
+  }
+
+  ping(data: Uint8Array): void {
+    this.#client.sendPing(data);
+  }
+
+  close(code?: number, reason?: string): void {
+    this.#client.close(code, reason);
+  }
+
+  forceQuit(): void {
+    this.#client.forceQuit();
+  }
+
+  async run(onEvent: OnEvent): Promise<void> {
+    // Of the end, `receivedAt` is the time of what was read last: it is told when it comes.
+    const now = () => performance.now();
+    const handler: S9WebSocketClientHandler<CallbackClient> = {
+      onActivated: () => void onEvent({ type: 'activated', receivedAt: now() }),
+      onTextMessage: ({ receivedAt }, data) =>
+        void onEvent({ type: 'textMessage', data, receivedAt }),
+      onBinaryMessage: ({ receivedAt }, data) =>
+        void onEvent({ type: 'binaryMessage', data, receivedAt }),
+      onPing: ({ receivedAt }, data) => void onEvent({ type: 'ping', data, receivedAt }),
+      onPong: ({ receivedAt }, data) => void onEvent({ type: 'pong', data, receivedAt }),
+      onConnectionClosed: (_, reason, code) =>
+        void onEvent({ type: 'connectionClosed', code, reason, receivedAt: now() }),
+      onError: (_, error) => void onEvent({ type: 'error', error, receivedAt: now() }),
+      onQuit: () => void onEvent({ type: 'quit', receivedAt: now() }),
+    };
+    await this.#client.run(handler);
+  }
+}
