@@ -42,6 +42,7 @@ class Passage {
   readonly #fault: Fault;
   readonly traffic: Traffic;
   #link: Link | undefined;
+  #socket: WebSocket | undefined;
   #server: Promise<ServerReport> | undefined;
   #overdue = false;
 
@@ -75,6 +76,7 @@ class Passage {
   }
 
   serve(socket: WebSocket): void {
+    this.#socket = socket;
     this.#server = served(socket, this);
   }
 
@@ -82,6 +84,8 @@ class Passage {
   async end(): Promise<void> {
     this.#link?.release();
     await this.#link?.over;
+    // `ws` would wait for the end of a closing handshake that nobody is there for.
+    this.#socket?.terminate();
     const server = await this.#server;
     const hit = this.#link?.hit ?? false;
     tell('saw', { id: this.#id, report: { hit, overdue: this.#overdue, server } });
