@@ -1,7 +1,7 @@
 // What the pages point to exists: links, and file names in backquotes.
 
 import { existsSync, readdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 
 import test from 'ava';
 
