@@ -7,6 +7,8 @@ import { fileURLToPath } from 'node:url';
 
 /** A child that has not ended by then hangs. */
 const DEADLINE = 30_000;
+/** How often each case of the life cycle is tried: what goes wrong there does so by chance. */
+export const TIMES = Number(process.env.S9_WEBSOCKET_TEST_TIMES ?? 5);
 
 export interface ChildEnd {
   code: number | null;
@@ -14,6 +16,11 @@ export interface ChildEnd {
   /** What it printed, by lines. */
   lines: string[];
   stderr: string;
+}
+
+/** Milliseconds since the epoch, as `Date.now()` tells them, but finer. */
+export function now(): number {
+  return performance.timeOrigin + performance.now();
 }
 
 export interface ChildOptions {
@@ -24,6 +31,8 @@ export interface ChildOptions {
   /** Milliseconds after which it hangs. */
   deadline?: number;
   /** Called for each line printed, as it comes. */
+  /** Called when it has ended, before its output has. */
+  onExit?(): void;
   onLine?(line: string, kill: (signal: NodeJS.Signals) => void): void;
 }
 
@@ -58,6 +67,7 @@ export async function runProgram(
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr += text;
   });
+  child.once('exit', () => options.onExit?.());
   if (options.stderrIsClosed) child.stderr.destroy();
   const [code, signal] = await once(child, 'close');
   clearTimeout(hanging);

@@ -1,7 +1,7 @@
 // One connection through the fault proxy: two directions, each with its damage.
 
 import type { Socket } from 'node:net';
-import { setImmediate as immediate, setTimeout as delay } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate as immediate } from 'node:timers/promises';
 
 import type { Damage, Fault } from './fault.mjs';
 import { Random } from './random.mjs';

@@ -119,7 +119,9 @@ async function served(socket: WebSocket, passage: Passage): Promise<ServerReport
 async function listen(server: Server): Promise<number> {
   const sockets = new WebSocketServer({ server: server as never });
   // Before the listener of `ws`, which answers.
-  server.prependListener('upgrade', (request: IncomingMessage) => passageOf(request)?.reached('request'));
+  server.prependListener('upgrade', (request: IncomingMessage) =>
+    passageOf(request)?.reached('request'),
+  );
   sockets.on('connection', (socket, request) => passageOf(request)?.serve(socket));
   server.on('tlsClientError', () => {});
   await once(server.listen(0, '127.0.0.1'), 'listening');

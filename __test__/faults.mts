@@ -52,7 +52,10 @@ export async function survives(
   given: Case,
 ): Promise<void> {
   const fault = given.fault(new Random(SEED, t.title));
-  const traffic: Traffic = { seed: new Random(SEED, t.title, 'traffic').next(), sizes: given.sizes ?? 'usual' };
+  const traffic: Traffic = {
+    seed: new Random(SEED, t.title, 'traffic').next(),
+    sizes: given.sizes ?? 'usual',
+  };
   const again = `S9_SEED=${SEED} does it again: ${JSON.stringify({ ...fault, ...traffic })}`;
   const path = await proxy.path(tls, fault, traffic);
   const client = new Client(way, traffic, given);
@@ -71,7 +74,11 @@ export async function survives(
     const count = given.count ?? COUNT;
     t.like(client, { sent: count }, again);
     t.like(client.ledger, { received: count }, again);
-    t.like(server, { received: count, pinged: pings, pings: pongs, pongs: pings, closed: '1000 done' }, again);
+    t.like(
+      server,
+      { received: count, pinged: pings, pings: pongs, pongs: pings, closed: '1000 done' },
+      again,
+    );
   }
   await returned(t, before, again);
 }
@@ -155,7 +162,12 @@ class Client {
     } catch (error) {
       // A send may be the first to learn of the end; the event that tells of it is still to come.
       this.#failed = true;
-      const codes = ['ERR_S9_IO', 'ERR_S9_TLS', 'ERR_S9_CONNECTION_CLOSED', 'ERR_S9_CHANNEL_DISCONNECTED'];
+      const codes = [
+        'ERR_S9_IO',
+        'ERR_S9_TLS',
+        'ERR_S9_CONNECTION_CLOSED',
+        'ERR_S9_CHANNEL_DISCONNECTED',
+      ];
       if (!(error instanceof S9WebSocketError && codes.includes(error.code))) throw error;
     }
     if (this.ledger.received === count) speaker.close(1000, 'done');
@@ -205,6 +217,9 @@ async function returned(t: ExecutionContext, before: Resources, again: string): 
     await immediate();
     now = held();
   }
-  t.true(now.descriptors <= before.descriptors, `${now.descriptors} descriptors, not ${before.descriptors}. ${again}`);
+  t.true(
+    now.descriptors <= before.descriptors,
+    `${now.descriptors} descriptors, not ${before.descriptors}. ${again}`,
+  );
   t.true(now.threads <= before.threads, `${now.threads} threads, not ${before.threads}. ${again}`);
 }

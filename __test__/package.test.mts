@@ -219,6 +219,21 @@ async function runs(t: ExecutionContext, fileOf: (name: string) => string): Prom
   await server.close();
 }
 
+test('its programs run where it is installed', async t => {
+  const { bin } = (await manifestIn(mainTarball)) as unknown as { bin: Record<string, string> };
+  t.true('s9-websocket' in bin, 'npx finds the program by the name of the package');
+  const server = await EchoServer.start();
+  for (const path of Object.values(bin)) {
+    const program = user.at('node_modules', 's9-websocket', path);
+    const { stdout, stderr } = await user.node([program, '--help']);
+    t.is(stderr, '');
+    t.regex(stdout, /s9ws/);
+    const talked = await user.node([program, server.url, '--send', 'hello', '--count', '1']);
+    t.regex(talked.stdout, /hello/, talked.stderr);
+  }
+  await server.close();
+});
+
 test('README runs from TypeScript with nodenext, as ESM', async t => {
   await compile(t, 'mts', { module: 'nodenext', outDir: 'esm' });
   await runs(t, name => join('esm', `${name}.mjs`));

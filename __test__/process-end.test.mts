@@ -3,11 +3,19 @@
 import test, { type ExecutionContext } from 'ava';
 import { EchoServer } from 's9-websocket/testing';
 
-import { inParallel, runChild } from './child-process.mjs';
-import { ECHOED, ECHOED_OVER_TLS, UNACCEPTED, UNANSWERED, UNREAD } from './children/states.mjs';
-import { deafPeer, silentPeer, unacceptingPeer } from './unhelpful-peers.mjs';
+import { inParallel, now, runChild, TIMES } from './child-process.mjs';
+import {
+  ANSWERED_WITHOUT_END,
+  ECHOED,
+  ECHOED_OVER_TLS,
+  UNACCEPTED,
+  UNANSWERED,
+  UNREAD,
+} from './children/states.mjs';
+import { deafPeer, endlessPeer, silentPeer, unacceptingPeer } from './unhelpful-peers.mjs';
 
-const TIMES = 3;
+/** Far above what it takes to leave: what takes longer waits for something. */
+const HANGS = 5_000;
 /** What a native crash, an aborted Node or a panic prints. */
 const CRASH = /FATAL ERROR|panicked|napi|core dumped|Segmentation/i;
 
@@ -15,12 +23,13 @@ const KINDS = [
   { states: ECHOED, start: () => EchoServer.start() },
   { states: ECHOED_OVER_TLS, start: () => EchoServer.start({ tls: true }) },
   { states: UNANSWERED, start: silentPeer },
+  { states: ANSWERED_WITHOUT_END, start: endlessPeer },
   { states: UNACCEPTED, start: unacceptingPeer },
   { states: UNREAD, start: deafPeer },
 ];
 
 /** These call nobody back and block: what is to end them comes from outside. */
-const BLOCKS = /^(async_recv_sync|async_join_sync|connecting_sync|connecting_tcp_sync)$/;
+const BLOCKS = /^(async_recv_sync|async_join_sync|connecting(_tcp)?_sync(_without_end)?)$/;
 /** No timer comes to its turn in these. */
 const HOLDS_THE_THREAD = /sync/;
 type Check = (
@@ -46,6 +55,12 @@ const WAYS: Record<string, { applies: (state: string) => boolean; check: Check }
   reject: { applies: state => !HOLDS_THE_THREAD.test(state), check: throws },
 };
 
+function isSoon(t: ExecutionContext, took: readonly number[]): void {
+  const most = Math.max(...took);
+  t.log(`at most ${most.toFixed(0)} ms`);
+  t.true(most < HANGS, `it took ${most} ms to end`);
+}
+
 for (const { states, start } of KINDS) {
   for (const state of Object.keys(states)) {
     const ways = Object.entries(WAYS).filter(([, { applies }]) => applies(state));
@@ -54,24 +69,42 @@ for (const { states, start } of KINDS) {
         const peer = await start();
         t.teardown(() => peer.close());
         const runs = ways.flatMap(way => Array.from({ length: TIMES }, () => way));
+        const took: number[] = [];
         await inParallel(runs, async ([how, { check }]) => {
-          check(t, await runChild('end-in-state', [state, peer.url, how]));
+          let ended = 0;
+          const onExit = () => {
+            ended = now();
+          };
+          const end = await runChild('end-in-state', [state, peer.url, how], { onExit });
+          check(t, end);
+          const [left] = end.lines;
+          if (left) took.push(ended - Number(left));
         });
+        isSoon(t, took);
       });
     }
 
     test.serial(`${state}_lets_signals_end_the_process`, async t => {
       const peer = await start();
       t.teardown(() => peer.close());
+      const took: number[] = [];
       const runs = Array.from({ length: TIMES }, () => ['SIGTERM', 'SIGINT'] as const).flat();
       await inParallel(runs, async wanted => {
+        let killed = 0;
         const { code, signal, stderr } = await runChild(
           'end-in-state',
           [state, peer.url, 'signal'],
-          { onLine: (_, kill) => kill(wanted) },
+          {
+            onLine(_, kill) {
+              killed = now();
+              kill(wanted);
+            },
+            onExit: () => void took.push(now() - killed),
+          },
         );
         t.deepEqual({ code, signal, stderr }, { code: null, signal: wanted, stderr: '' });
       });
+      isSoon(t, took);
     });
   }
 }

@@ -9,7 +9,8 @@ const DEADLINE = 20_000;
 /** @typeParam Answers - what the server tells, by kind */
 export class ServerProcess<Answers extends object> {
   readonly #process: ChildProcess;
-  readonly #answers = new EventEmitter();
+  /** As many may be waited for as there are connections. */
+  readonly #answers = new EventEmitter().setMaxListeners(0);
 
   /** `main` is a module beside this one. */
   constructor(main: string) {

@@ -42,8 +42,6 @@ export const noTerminal: string | undefined =
       : 'python3 is not installed';
 
 const DEADLINE = 20_000;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: a terminal is steered with them
-const STEERING = /\u001b\[[\d;?]*[A-Za-z]|\r/g;
 
 export class Terminal {
   readonly #child: ChildProcess;
@@ -72,9 +70,9 @@ export class Terminal {
     return this.#shown;
   }
 
-  /** Everything shown so far, without what steers the terminal. */
+  /** The screen and what has been scrolled off it, as a person sees it. */
   get text(): string {
-    return this.#shown.replace(STEERING, '');
+    return screenOf(this.#shown);
   }
 
   /** Resolves once this has been shown. */
@@ -98,4 +96,36 @@ export class Terminal {
     clearTimeout(hanging);
     return code;
   }
+}
+
+const COLUMNS = 80;
+/** A control sequence with its numbers and its last letter, a control character, or a character. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: a terminal is steered with them
+const PIECE = /\u001b\[([\d;?]*)([A-Za-z])|[\r\n\b\u0007]|[^\u001b]/gu;
+
+/** What a terminal makes of what was written to it, as far as readline steers one. */
+function screenOf(written: string): string {
+  const lines = [''];
+  let [row, column] = [0, 0];
+  const line = () => (lines[row] ?? '').padEnd(column);
+  for (const [piece, numbers = '', letter] of written.matchAll(PIECE)) {
+    const number = Number(numbers.split(';')[0] || Number.NaN);
+    if (letter === 'A') row = Math.max(0, row - (number || 1));
+    else if (letter === 'B') row += number || 1;
+    else if (letter === 'C') column += number || 1;
+    else if (letter === 'D') column = Math.max(0, column - (number || 1));
+    else if (letter === 'G') column = (number || 1) - 1;
+    else if (letter === 'J') lines.splice(row, lines.length, line().slice(0, column));
+    else if (letter === 'K') lines[row] = number === 2 ? '' : line().slice(0, column);
+    else if (piece === '\r') column = 0;
+    else if (piece === '\n') row++;
+    else if (piece === '\b') column = Math.max(0, column - 1);
+    else if (letter === undefined && piece !== '\u0007') {
+      if (column === COLUMNS) [row, column] = [row + 1, 0];
+      lines[row] = line().slice(0, column) + piece + line().slice(column + 1);
+      column++;
+    }
+    while (lines.length <= row) lines.push('');
+  }
+  return lines.join('\n');
 }

@@ -4,8 +4,15 @@ import test, { type ExecutionContext } from 'ava';
 import { EchoServer } from 's9-websocket/testing';
 
 import { runChild } from './child-process.mjs';
-import { ECHOED, ECHOED_OVER_TLS, UNACCEPTED, UNANSWERED, UNREAD } from './children/states.mjs';
-import { deafPeer, silentPeer, unacceptingPeer } from './unhelpful-peers.mjs';
+import {
+  ANSWERED_WITHOUT_END,
+  ECHOED,
+  ECHOED_OVER_TLS,
+  UNACCEPTED,
+  UNANSWERED,
+  UNREAD,
+} from './children/states.mjs';
+import { deafPeer, endlessPeer, silentPeer, unacceptingPeer } from './unhelpful-peers.mjs';
 
 /** Far above what it takes: what takes longer hangs. */
 const HANGS = 5_000;
@@ -21,6 +28,7 @@ const KINDS = [
   { states: ECHOED, start: () => EchoServer.start() },
   { states: ECHOED_OVER_TLS, start: () => EchoServer.start({ tls: true }) },
   { states: UNANSWERED, start: silentPeer },
+  { states: ANSWERED_WITHOUT_END, start: endlessPeer },
   { states: UNACCEPTED, start: unacceptingPeer },
   { states: UNREAD, start: deafPeer },
 ];

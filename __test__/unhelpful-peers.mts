@@ -25,7 +25,7 @@ export function deafPeer(): Promise<Peer> {
 }
 
 /** Upgrades and then calls `upgraded`; the request is read, what follows is not looked at. */
-export function upgradingPeer(upgraded: (socket: Socket) => void): Promise<Peer> {
+export function upgradingPeer(upgraded: (socket: Socket, path: string) => void): Promise<Peer> {
   return listen(socket => {
     let request = '';
     const read = (chunk: Buffer): void => {
@@ -38,10 +38,46 @@ export function upgradingPeer(upgraded: (socket: Socket) => void): Promise<Peer>
         'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
           `Sec-WebSocket-Accept: ${accept}\r\n\r\n`,
       );
-      upgraded(socket);
+      upgraded(socket, /^GET (\S+)/.exec(request)?.[1] ?? '');
     };
     socket.on('data', read);
   });
+}
+
+/**
+ * Answers a connection's first bytes with `beginning`, in a thread of its own, and then sends a byte
+ * every so many milliseconds for ever.
+ */
+export async function drippingPeer(beginning: Uint8Array, every: number): Promise<Peer> {
+  const listener = new Worker(
+    `const { createServer } = require('node:net');
+    const { parentPort, workerData } = require('node:worker_threads');
+    const server = createServer(socket => {
+      let timer;
+      socket.on('error', () => {}).on('close', () => clearInterval(timer));
+      socket.once('data', () => {
+        socket.write(workerData.beginning);
+        timer = setInterval(() => socket.write('x'), workerData.every);
+      });
+    });
+    server.listen({ port: 0, host: '127.0.0.1' }, () => {
+      parentPort.postMessage(server.address().port);
+    });`,
+    { eval: true, workerData: { beginning, every } },
+  );
+  const [port] = await once(listener, 'message');
+  return {
+    port,
+    url: `ws://127.0.0.1:${port}`,
+    async close() {
+      await listener.terminate();
+    },
+  };
+}
+
+/** Begins to accept an upgrade and never comes to an end. */
+export function endlessPeer(): Promise<Peer> {
+  return drippingPeer(Buffer.from('HTTP/1.1 101 Switching Protocols\r\nX-Endless: '), 20);
 }
 
 /** A text frame as a server sends it (RFC 6455, section 5.2), up to 65,535 bytes long. */

@@ -39,6 +39,10 @@ const BODY = 'no, '.repeat(30_000);
 const WRONG_ANSWERS: Record<string, [Step, RegExp]> = {
   something_other_than_http: [{ send: 'SSH-2.0-OpenSSH_9.6\r\n' }, /not HTTP/],
   endless_headers: [{ send: 'HTTP/1.1 101 Switching Protocols\r\n' }, /65536 bytes of headers/],
+  an_endless_header: [
+    { send: 'HTTP/1.1 101 Switching Protocols\r\nX: ' },
+    /65536 bytes of headers/,
+  ],
   a_wrong_accept: [
     { send: accepting({ 'Sec-WebSocket-Accept': 's3pPLMBiTxaQ9kYGzzhZRbK+xOo=' }) },
     /Sec-WebSocket-Accept/,
@@ -53,6 +57,12 @@ const WRONG_ANSWERS: Record<string, [Step, RegExp]> = {
     { send: accepting({ 'Sec-WebSocket-Extensions': 'x-rot13' }) },
     /extension "x-rot13"/,
   ],
+};
+
+/** What follows a wrong answer, again and again. */
+const ENDLESS: Record<string, string> = {
+  endless_headers: 'X-Filler: so that the headers never end\r\n',
+  an_endless_header: 'one that never ends '.repeat(50),
 };
 
 for (const tls of [false, true]) {
@@ -78,8 +88,9 @@ for (const tls of [false, true]) {
 
     for (const [what, [step, message]] of Object.entries(WRONG_ANSWERS)) {
       test.serial(`${title}_takes_${what}_for_no_upgrade`, async t => {
-        const steps = [step, { endless: 'X-Filler: so that the headers never end\r\n' }];
-        const error = await failure(t, way, what === 'endless_headers' ? steps : [step], tls);
+        const endless = ENDLESS[what];
+        const steps = endless ? [step, { endless }] : [step];
+        const error = await failure(t, way, steps, tls);
         t.is(error.code, 'ERR_S9_HANDSHAKE');
         t.regex(error.message, message);
       });

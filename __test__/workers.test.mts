@@ -8,23 +8,41 @@ import { EchoServer } from 's9-websocket/testing';
 import { WebSocketServer } from 'ws';
 
 import { runChild } from './child-process.mjs';
+import { trendOf } from './soak/trend.mjs';
 
 async function manyWorkers(workers: number, atOnce: number, messages: number) {
   const echo = await EchoServer.start();
   const args = [echo.url, workers, atOnce, messages].map(String);
-  const end = await runChild('many-workers', args);
+  const end = await runChild('many-workers', args, { nodeArguments: ['--expose-gc'] });
   await echo.close();
   return end;
 }
 
 test.serial('eight_workers_have_three_clients_each_at_once', async t => {
-  const end = await manyWorkers(8, 8, 500);
-  t.deepEqual(end, { code: 0, signal: null, lines: [String(8 * 3 * 500)], stderr: '' });
+  const { lines, ...end } = await manyWorkers(8, 8, 500);
+  t.deepEqual(end, { code: 0, signal: null, stderr: '' });
+  t.is(lines[0], String(8 * 3 * 500));
 });
 
+/** A worker leaves less behind than this: a client has read buffers of 64 KiB. */
+const LEFT_BEHIND = 32 << 10;
+/** Workers in which allocators find their sizes. */
+const WARM_UP = 30;
+
 test.serial('the_addon_is_loaded_and_unloaded_a_hundred_times', async t => {
-  const end = await manyWorkers(100, 1, 10);
-  t.deepEqual(end, { code: 0, signal: null, lines: [String(100 * 3 * 10)], stderr: '' });
+  const { lines, ...end } = await manyWorkers(100, 1, 10);
+  t.deepEqual(end, { code: 0, signal: null, stderr: '' });
+  t.is(lines[0], String(100 * 3 * 10));
+  const used: { rss: number; descriptors: number; threads: number }[] = JSON.parse(lines[1]!);
+  const settled = used.slice(WARM_UP);
+  const { slope, error } = trendOf(settled.map(({ rss }, x) => ({ x, y: rss })));
+  t.log(`${Math.round(slope)} ± ${Math.round(error)} bytes a worker`);
+  t.true(slope - 3 * error < LEFT_BEHIND, `${slope} ± ${error} bytes are left of each worker`);
+  for (const what of ['descriptors', 'threads'] as const) {
+    const least = Math.min(...settled.map(each => each[what]));
+    // The kernel lists a thread for a moment after it was joined.
+    t.true(settled.at(-1)![what] <= least + 1, `${what} grew to ${settled.at(-1)![what]}`);
+  }
 });
 
 const WANTED = 10_000;

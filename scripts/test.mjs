@@ -6,6 +6,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { UNAVAILABLE } from '../conformance/suite.mjs';
+import { audit } from './audit.mjs';
 import { buildReference } from './docs.mjs';
 import { ensure, root, run } from './ensure.mjs';
 
@@ -46,6 +47,7 @@ const STEPS = {
   cargo: () => run('cargo', ['test', '--workspace']),
   ava: () => compileTests() && node(inNode('ava', 'entrypoints', 'cli.mjs')),
   conformance,
+  audit,
 };
 
 const wanted = process.argv.slice(2);

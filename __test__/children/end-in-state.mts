@@ -8,8 +8,8 @@ import { STATES } from './states.mjs';
 const [state = '', url = '', how = ''] = process.argv.slice(2);
 
 const WAYS: Record<string, () => void> = {
-  exit: () => process.exit(7),
-  'exit-by-timer': () => void setTimeout(() => process.exit(7), 5),
+  exit: leave,
+  'exit-by-timer': () => void setTimeout(leave, 5),
   throw: () => {
     throw new Error('thrown on purpose');
   },
@@ -21,6 +21,12 @@ const WAYS: Record<string, () => void> = {
   // Not console.log: that may not have written before the state blocks.
   signal: () => writeSync(1, 'reached\n'),
 };
+
+/** Tells when, so that it can be seen how long leaving takes. */
+function leave(): never {
+  writeSync(1, `${performance.timeOrigin + performance.now()}\n`);
+  process.exit(7);
+}
 
 let done = false;
 await STATES[state]?.(url, () => {

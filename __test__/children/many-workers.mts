@@ -3,10 +3,20 @@
 // many workers, how many at once, how many messages a client.
 
 import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 
 const [url, workers, atOnce, messages] = process.argv.slice(2);
 const script = new URL('worker-three-clients.mjs', import.meta.url);
+
+const used: { rss: number; descriptors: number; threads: number }[] = [];
+
+function note(): void {
+  const count = (what: string) =>
+    process.platform === 'linux' ? readdirSync(`/proc/self/${what}`).length : 0;
+  globalThis.gc?.();
+  used.push({ rss: process.memoryUsage.rss(), descriptors: count('fd'), threads: count('task') });
+}
 
 let left = Number(workers);
 let echoed = 0;
@@ -20,8 +30,10 @@ async function runWorkers(): Promise<void> {
     // Every other one ends by itself.
     if (left % 2 === 0) await worker.terminate();
     await ended;
+    note();
   }
 }
 
 await Promise.all(Array.from({ length: Number(atOnce) }, runWorkers));
 console.log(echoed);
+console.log(JSON.stringify(used));

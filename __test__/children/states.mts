@@ -181,6 +181,19 @@ export const UNANSWERED = {
   },
 } as const satisfies Record<string, State>;
 
+/** With a peer whose answer to the upgrade never ends. */
+export const ANSWERED_WITHOUT_END = {
+  async connecting_without_end(url, reached) {
+    const connecting = BlockingClient.connect(url);
+    reached();
+    await connecting;
+  },
+  connecting_sync_without_end(url, reached) {
+    reached();
+    NonBlockingClient.connectSync(url);
+  },
+} as const satisfies Record<string, State>;
+
 /** With a peer that does not even accept TCP. */
 export const UNACCEPTED = {
   async connecting_tcp(url, reached) {
@@ -223,6 +236,7 @@ export const STATES: Record<string, State> = {
   ...ECHOED,
   ...ECHOED_OVER_TLS,
   ...UNANSWERED,
+  ...ANSWERED_WITHOUT_END,
   ...UNACCEPTED,
   ...UNREAD,
 };

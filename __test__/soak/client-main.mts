@@ -8,7 +8,7 @@ import { Worker } from 'node:worker_threads';
 import { WAYS } from '../ways.mjs';
 import { SharedCounts } from './conversation.mjs';
 import { Cell, type Common, runLane } from './lane.mjs';
-import { planOf } from './plan.mjs';
+import { planOf, STEADY_WAYS } from './plan.mjs';
 import type { ClientIsTold, ClientTells, Sample } from './records.mjs';
 import type { WorkerTells } from './worker-main.mjs';
 
@@ -21,17 +21,13 @@ const BESIDE = [
   'blocking_run',
   'async_channels',
 ];
-const STEADY_WAYS = [
-  'non_blocking_run_waiting',
-  'non_blocking_thread',
-  'blocking_run',
-  'async_channels',
-];
 
 const cells = new Int32Array(new SharedArrayBuffer(Cell.Count * Int32Array.BYTES_PER_ELEMENT));
 const lanes: Promise<void>[] = [];
 /** Connections that are not steady, with what they count. */
 const busy = new Map<number, () => string>();
+/** Workers that have begun and not ended. */
+let ready = 0;
 /** A connection that is not over this long after the last began is stuck. */
 const STUCK = 15_000;
 
@@ -91,7 +87,8 @@ async function runWorkers(common: Common): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       worker.on('error', reject).on('exit', () => resolve());
       worker.on('message', (told: WorkerTells) => {
-        if (told.kind === 'begun') {
+        if (told.kind === 'ready') ready++;
+        else if (told.kind === 'begun') {
           begun(told.id, told.way, memory, common.seed);
           current = told;
         } else if (told.kind === 'finished') {
@@ -121,6 +118,7 @@ async function runWorkers(common: Common): Promise<void> {
 async function terminate(worker: Worker): Promise<void> {
   const begun = performance.now();
   await worker.terminate();
+  ready--;
   tell({ kind: 'terminated', milliseconds: performance.now() - begun });
 }
 
@@ -128,7 +126,7 @@ async function pause(): Promise<void> {
   Atomics.store(cells, Cell.Paused, 1);
   const since = performance.now();
   let isTold = false;
-  while (busy.size > 0) {
+  while (busy.size > 0 || ready < WORKERS) {
     await delay(5);
     if (isTold || performance.now() - since < STUCK) continue;
     isTold = true;

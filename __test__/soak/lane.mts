@@ -56,7 +56,7 @@ export async function runLane(common: Common, lane: LaneOptions): Promise<void> 
   let collections = 0;
   const mood = (): Mood => (is(Cell.Stopped) ? 'is over' : is(Cell.Paused) ? 'rests' : 'goes on');
   while (!is(Cell.Stopped)) {
-    if (is(Cell.Paused)) {
+    if (is(Cell.Paused) && !lane.isSteady) {
       if (Atomics.load(cells, Cell.Collections) !== collections) {
         collections = Atomics.load(cells, Cell.Collections);
         globalThis.gc?.();

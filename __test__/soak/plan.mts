@@ -42,6 +42,14 @@ export interface Plan {
 /** Connections with numbers from here on are steady. */
 export const STEADY = 0x4000_0000;
 
+/** Each has one steady connection. */
+export const STEADY_WAYS = [
+  'non_blocking_run_waiting',
+  'non_blocking_thread',
+  'blocking_run',
+  'async_channels',
+];
+
 const ENDINGS: readonly { ending: Ending; weight: number }[] = [
   { ending: 'client-close', weight: 30 },
   { ending: 'client-close-early', weight: 10 },

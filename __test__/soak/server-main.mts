@@ -70,6 +70,8 @@ class Conversation {
 
   #reset(): void {
     const socket = rawOf(this.#socket);
+    // libuv refuses to reset what is shutting down, and Node then never tells of its end.
+    if (socket.writableEnded) return void socket.destroy();
     // A TLS socket cannot be reset, the one below it can.
     const { _parent } = socket as unknown as { _parent?: Socket };
     (_parent ?? socket).resetAndDestroy();

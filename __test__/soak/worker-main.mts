@@ -7,6 +7,7 @@ import type { ClientRecord } from './records.mjs';
 
 /** What a worker tells the main thread. */
 export type WorkerTells =
+  | { kind: 'ready' }
   | { kind: 'begun'; id: number; way: string }
   | { kind: 'terminate' }
   | { kind: 'finished'; record: ClientRecord };
@@ -14,6 +15,7 @@ export type WorkerTells =
 const { common, counts } = workerData as { common: Common; counts: SharedArrayBuffer };
 const tell = (what: WorkerTells) => parentPort?.postMessage(what);
 
+tell({ kind: 'ready' });
 await runLane(common, {
   place: 'worker',
   counts,

@@ -23,7 +23,8 @@ s9ws serve             run an echo server; s9ws serve --help
   -q, --quiet            print messages and errors only
   -h, --help             -V, --version
 
--H, -s, --send and --send-binary can be repeated. docs/cli.md says more.
+-H, -s, --send, --send-binary can be repeated. Exit codes: 0 done, 2 usage, 3 no
+connection, 4 upgrade refused, 5 failed, 6 fewer than N messages.
 `,
   bench: `\
 s9ws bench [URL] [OPTIONS]   measure round trips, one at a time

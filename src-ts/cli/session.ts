@@ -39,6 +39,8 @@ export class Session {
   #prompt: Prompt | undefined;
   #why: Why | undefined;
   #received = 0;
+  /** The code with which we closed; a peer repeats it. */
+  #sentCode: number | undefined;
   /** Set where it is decided before the end comes. */
   #exitCode: number | undefined;
 
@@ -123,7 +125,7 @@ export class Session {
         break;
       case 'connectionClosed':
         this.#why ??= 'peer';
-        if (!IN_ORDER.has(event.code) && this.#why !== 'count') this.#exitCode ??= ExitCode.Failed;
+        if (!this.#isInOrder(event.code)) this.#exitCode ??= ExitCode.Failed;
         this.#print(event);
         break;
       case 'error':
@@ -135,6 +137,11 @@ export class Session {
         this.#print(event);
     }
     return this.#output.isFull ? this.#output.hasRoom() : undefined;
+  }
+
+  /** Whoever has all messages asked for does not mind how the connection ends. */
+  #isInOrder(code: number): boolean {
+    return IN_ORDER.has(code) || code === this.#sentCode || this.#why === 'count';
   }
 
   #print(event: WebSocketEvent): void {
@@ -224,6 +231,7 @@ export class Session {
   #close(why: Why, code?: number, reason?: string): void {
     if (this.#why !== undefined) return;
     this.#peer?.close(code, reason);
+    this.#sentCode = code;
     this.#why = why;
     this.#outbox?.shut();
   }

@@ -226,6 +226,16 @@ impl<S> Connection<S> {
         matches!(self.state, State::EndRead(_) | State::Closing { .. } | State::Failing { .. })
     }
 
+    /// Whether the stream has refused bytes for good, of which the next step tells.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.stream.failure().is_some()
+    }
+
+    /// Whether compression was agreed on.
+    pub(crate) fn compresses(&self) -> bool {
+        self.codec.is_some()
+    }
+
     /// When a step has to be made even though the stream is not ready.
     pub fn deadline(&self) -> Option<Instant> {
         match self.state {
@@ -632,6 +642,10 @@ impl<S: Read + Write> Connection<S> {
     }
 
     fn end_by_peer(&mut self, end: PeersEnd) -> Step {
+        if matches!(self.state, State::Closing { received: Some(_), .. }) {
+            // RFC 6455, section 1.4: what follows the peer's Close frame is of no account.
+            return self.finish();
+        }
         if self.holds_end && matches!(self.state, State::Open) {
             self.state = State::EndRead(end);
             return Step::Idle;

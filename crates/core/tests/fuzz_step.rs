@@ -130,7 +130,7 @@ proptest! {
     }
 
     #[test]
-    fn mutated_frames_end_in_one_quit(
+    fn mutated_frames_end_in_one_quit_however_they_are_cut(
         frames in prop::collection::vec(any_frame(), 0..12),
         close in prop::option::of((any::<u16>(), "[a-z]{0,20}")),
         mutations in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
@@ -147,7 +147,9 @@ proptest! {
                 bytes[index] = value;
             }
         }
-        run(chunked(&bytes, &cuts), &rooms);
+        let whole = run(vec![Input::Bytes(bytes.clone()), Input::End], &[usize::MAX]);
+        let cut = run(chunked(&bytes, &cuts), &rooms);
+        prop_assert_eq!(whole, cut);
     }
 
     #[test]

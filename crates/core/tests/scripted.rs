@@ -161,6 +161,16 @@ fn a_closing_handshake_ends_at_its_deadline() {
     assert_eq!(events(&mut connection, start + CLOSE_TIMEOUT, 9), ["closed 1006 ", "quit"]);
 }
 
+/// Found by the differential run: the garbage took the place of the code.
+#[test]
+fn what_follows_the_peers_close_changes_nothing() {
+    for garbage in [&[0x13, 0x87][..], &frame(CONTINUATION, "x"), &[0x82, 0xff], &close_frame(999, "")] {
+        let (log, frames) = after([&close_frame(4000, "bye")[..], garbage].concat());
+        assert_eq!(log, ["activated", "closed 4000 bye", "quit"], "{garbage:?}");
+        assert_eq!(frames, [Frame::close(4000, "bye")]);
+    }
+}
+
 #[test]
 fn after_the_peers_close_the_wait_for_the_end_of_the_stream_has_a_deadline() {
     let mut connection = open([Input::Bytes(close_frame(1000, "x"))]);

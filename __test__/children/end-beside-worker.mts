@@ -1,0 +1,27 @@
+// Ends this process, or its worker thread alone, while a client in that worker is in one state.
+// Arguments: the state, the peer's URL, and how: `exit`, `throw`, `signal`, which waits for one,
+// `worker-exit`, `worker-throw`. Prints when it left, or what became of the worker.
+
+import { once } from 'node:events';
+import { writeSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
+
+const [state = '', url = '', how = ''] = process.argv.slice(2);
+const now = () => performance.timeOrigin + performance.now();
+const say = (line: unknown) => writeSync(1, `${line}\n`);
+
+const script = new URL('worker-in-state.mjs', import.meta.url);
+const worker = new Worker(script, { workerData: { state, url, how } });
+await once(worker, 'message');
+
+if (how.startsWith('worker')) {
+  worker.on('error', error => say(error.message));
+  say(await new Promise(resolve => worker.on('exit', resolve)));
+} else {
+  // Some way into the state.
+  await delay(Math.random() * 20);
+  say(how === 'signal' ? 'reached' : now());
+  if (how === 'exit') process.exit(7);
+  if (how === 'throw') throw new Error('thrown on purpose');
+}
