@@ -51,7 +51,6 @@ const ALLOWED: [(&str, &[&str]); 22] = [
             "channel",
             "connect",
             "error",
-            "event",
             "event_signal",
             "event_sink",
             "handler",
