@@ -72,7 +72,7 @@ impl ControlSender {
         if let Some(message) = self.link.send_directly(message, size) {
             let sent = self.commands.send(message);
             sent.map_err(|_| Error::ConnectionClosed("the client's thread has ended"))?;
-            self.link.wake();
+            self.link.command_queued();
         }
         Ok(())
     }

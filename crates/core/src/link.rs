@@ -143,6 +143,13 @@ impl Link {
         outlet.commands.is_empty() && !outlet.session.needs_turn()
     }
 
+    /// Has the thread carry out a message that was queued; what a cork keeps back, its end sends.
+    pub(crate) fn command_queued(&self) {
+        if !self.is_corked() {
+            self.wake();
+        }
+    }
+
     /// Takes `size` bytes of the bound on unsent bytes.
     pub(crate) fn reserve(&self, size: usize) -> Result<()> {
         let limit = self.max_buffered_amount;
