@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     io,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
     thread,
@@ -88,7 +88,7 @@ impl Waiter {
 
     /// Something that ends this waiter's wait from any thread.
     pub(crate) fn waker(&self) -> Waker {
-        Waker { poller: Arc::clone(&self.poller), asleep: Arc::clone(&self.asleep) }
+        Waker { poller: Arc::downgrade(&self.poller), asleep: Arc::clone(&self.asleep) }
     }
 
     /// Watches a socket under a key of the caller's choice, in place of the key's former one.
@@ -150,15 +150,18 @@ impl Drop for Waiter {
 /// Costs one atomic operation while that loop is awake.
 #[derive(Clone, Debug)]
 pub(crate) struct Waker {
-    poller: Arc<Poller>,
+    /// Weak: a sender that outlives its loop must not keep the poller's three descriptors.
+    poller: Weak<Poller>,
     asleep: Arc<AtomicBool>,
 }
 
 impl Waker {
     pub(crate) fn wake(&self) {
-        if self.asleep.swap(false, Ordering::SeqCst) {
+        if self.asleep.swap(false, Ordering::SeqCst)
+            && let Some(poller) = self.poller.upgrade()
+        {
             // Fails only when the poller's own descriptor is gone, and then nobody waits on it.
-            let _ = self.poller.notify();
+            let _ = poller.notify();
         }
     }
 }
@@ -263,6 +266,16 @@ mod tests {
         });
         assert_eq!(waiter.wait(&[], None, || false).expect("wait").count(), 0);
         thread.join().expect("waking thread");
+    }
+
+    #[test]
+    fn a_waker_does_not_keep_the_descriptors_of_a_loop_that_is_over() {
+        let waiter = Waiter::new().expect("poller");
+        let waker = waiter.waker();
+        drop(waiter);
+        assert!(waker.poller.upgrade().is_none());
+        waker.asleep.store(true, Ordering::SeqCst);
+        waker.wake();
     }
 
     #[test]
