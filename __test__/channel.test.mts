@@ -95,6 +95,36 @@ test.serial('drain_takes_what_is_there_up_to_its_most', async t => {
   t.is(eventRx.length, 0);
 });
 
+test.serial('small_and_large_messages_of_every_kind_keep_their_order_and_bytes', async t => {
+  const { client, eventRx } = await running(t);
+  // Around what is copied at once, what fits a slab beside others, and what takes a slab of its own.
+  const sizes = [0, 1, 4095, 4096, 100, 32_768, 3, 65_535, 65_536, 70, 200_000, 5_000, 2];
+  const sent = Array.from({ length: 260 }, (_, number) => {
+    const letter = String.fromCharCode(97 + (number % 26));
+    const size = sizes[number % sizes.length] as number;
+    return [letter.repeat(size), 'ä'.repeat(size / 2), Buffer.alloc(size, letter)][number % 3]!;
+  });
+  for (const data of sent) {
+    const message =
+      typeof data === 'string' ? ControlMessage.sendText(data) : ControlMessage.sendBinary(data);
+    client.controlTx.send(message);
+  }
+  await until(eventRx, sent.length);
+  const received: unknown[] = [];
+  for (let turn = 0; received.length < sent.length; turn++) {
+    // Kept as they are: no view may change when later ones are taken.
+    const events = eventRx.drain([1, 7, 1_000][turn % 3 === 2 && turn < 30 ? 0 : turn % 3]);
+    for (const event of events) received.push('data' in event ? event.data : event.type);
+  }
+  t.is(eventRx.length, 0);
+  for (const [index, data] of sent.entries()) {
+    const other = received[index];
+    const same = Buffer.isBuffer(data) ? data.equals(other as Buffer) : data === other;
+    if (!same) return t.fail(`message ${index} of ${data.length} came as another`);
+  }
+  t.pass();
+});
+
 test.serial('wrong_limits_are_refused_by_name', async t => {
   const { eventRx, thread } = await running(t);
   for (const wrong of [-1, Number.NaN, '1', null]) {

@@ -59,7 +59,7 @@ const WRONG: Array<[string[], RegExp]> = [
     /invalid --send-binary: "a\*==" \(allowed: base64/,
   ],
   [[URL, '-H', 'Authorization Bearer secret'], /invalid --header: a field without name and colon/],
-  [[URL, '-H', 'bad name: 1'], /ERR_S9_INVALID_CONFIGURATION: .*bad name/],
+  [[URL, '-H', 'bad name: 1'], /ERR_S9_INVALID_CONFIGURATION: invalid headers: name with ' '/],
   [[URL, '--ca', join(folder, 'absent')], /--ca: ".*absent" cannot be read: ENOENT/],
   [[URL, '--ca', junk], /--ca: ".*junk\.pem" is no PEM file/],
   [[URL, '--cert', junk], /--cert and --key belong together/],

@@ -289,6 +289,23 @@ test.serial('tls_is_verified_unless_told_otherwise', async t => {
   }
 });
 
+for (const client of CLIENTS) {
+  test.serial(`${client}: a server that closes while it is sent to is an end in order`, async t => {
+    using brief = await server(socket => socket.once('message', () => socket.close(1000)));
+    const input = new Readable({
+      read() {
+        this.push('again\n');
+      },
+    });
+    const args = ['--send', 'first', '--send', 'second', '--ping', '0.001', '--client', client];
+    const { code, stderr } = await s9ws([brief.url, ...args], { input });
+    input.destroy();
+    t.notRegex(stderr, /s9ws:/);
+    t.true(stderr.endsWith('closed 1000\n'), stderr);
+    t.is(code, 0);
+  });
+}
+
 test.serial('a_signal_closes_in_order_and_is_told', async t => {
   const [closed, close] = promise<number>();
   using patient = await server(socket => socket.on('close', close));

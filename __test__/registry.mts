@@ -79,9 +79,10 @@ export class User {
   }
 
   get #env(): NodeJS.ProcessEnv {
-    // What npm puts there for its scripts would configure the npm of the user too.
+    // What npm puts there for its scripts would configure the npm of the user too, and a proxy is no
+    // way to this machine.
     const clean = Object.entries(process.env).filter(
-      ([name]) => !/^(npm_|NODE_OPTIONS)/i.test(name),
+      ([name]) => !/^(npm_|NODE_OPTIONS|https?_proxy)/i.test(name),
     );
     return { ...Object.fromEntries(clean), PATH: this.#path, Path: this.#path };
   }

@@ -18,7 +18,7 @@ const echoing = {
   onBinaryMessage: (client, data) => client.sendBinaryMessage(data),
 };
 
-/** A thread may have seen the end of the connection before the message is delivered here. */
+/** The thread may have seen the end of the connection before the message is received here. */
 function unlessClosed(send) {
   try {
     send();
@@ -26,11 +26,6 @@ function unlessClosed(send) {
     if (error.code !== 'ERR_S9_CONNECTION_CLOSED') throw error;
   }
 }
-
-const echoingFromThread = {
-  onTextMessage: (client, text) => unlessClosed(() => client.sendTextMessage(text)),
-  onBinaryMessage: (client, data) => unlessClosed(() => client.sendBinaryMessage(data)),
-};
 
 async function withChannels(url) {
   const client = await S9AsyncNonBlockingWebSocketClient.connect(url, OPTIONS);
@@ -53,7 +48,7 @@ const WAYS = {
   },
   'blocking run': async url => {
     const client = await S9BlockingWebSocketClient.connect(url, DEFLATE);
-    await client.run(echoingFromThread);
+    await client.run(echoing);
   },
   'blocking runSync': async url => {
     S9BlockingWebSocketClient.connectSync(url, DEFLATE).runSync(echoing);

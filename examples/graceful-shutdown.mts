@@ -27,10 +27,9 @@ const producing = setInterval(() => {
     sent++;
   } catch (error) {
     clearInterval(producing);
-    // The server is closing the connection; the handler will be told.
-    const isClosing =
-      error instanceof S9WebSocketError && error.code === 'ERR_S9_CONNECTION_CLOSED';
-    if (!isClosing) throw error;
+    // The connection is over, and the handler tells how.
+    const isOver = error instanceof S9WebSocketError && error.code === 'ERR_S9_CONNECTION_CLOSED';
+    if (!isOver) throw error;
   }
 }, 1);
 

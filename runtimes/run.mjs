@@ -44,7 +44,8 @@ function packed() {
 function failureOf(runtime, check) {
   return new Promise(resolve => {
     const script = [...runtime.arguments, join(here, 'check.mjs'), check, servers];
-    const child = spawn(runtime.program, script, { cwd: here, timeout: DEADLINE });
+    const env = { ...process.env, NO_COLOR: '1' };
+    const child = spawn(runtime.program, script, { cwd: here, env, timeout: DEADLINE });
     let output = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', data => (output += data));
     child.on('error', error => resolve(error.message));

@@ -153,6 +153,7 @@ export class EventReceiver implements Receiver<WebSocketEvent> {
         for (const { reject } of this.#waiters.splice(0)) reject(disconnected());
       } else if (!this.#source.wait(this.#serve)) return;
     }
+    this.#source.release();
   }
 }
 

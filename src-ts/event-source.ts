@@ -31,17 +31,25 @@ export class EventSource {
     return false;
   }
 
-  /** Waits no more, and lets the event loop end. */
-  cancel(): (() => void) | undefined {
+  /** Waits no more; true if it waited. */
+  cancel(): boolean {
+    return this.#stop() !== undefined;
+  }
+
+  /** Lets the event loop end, which each wait keeps from that, also when it is over. */
+  release(): void {
+    this.#stop();
+    this.#native.disarm();
+  }
+
+  #stop(): (() => void) | undefined {
     const callback = this.#callback;
-    if (!callback) return undefined;
     this.#callback = undefined;
     waiting.delete(this);
-    this.#native.disarm();
     return callback;
   }
 
   private woken(): void {
-    this.cancel()?.();
+    this.#stop()?.();
   }
 }

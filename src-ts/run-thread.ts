@@ -29,6 +29,7 @@ export function runOnThread(core: ClientCore, delivery: Delivery<unknown>): Prom
       } catch (value) {
         delivery.fail(value);
       }
+      source.release();
       delivery.settle(resolve, reject);
     };
     const wake = (): void => {
@@ -39,7 +40,7 @@ export function runOnThread(core: ClientCore, delivery: Delivery<unknown>): Prom
   });
 }
 
-/** True once the channel is empty. */
+/** True once the channel was seen empty. */
 function deliverBatches(
   core: ClientCore,
   delivery: Delivery<unknown>,
@@ -57,6 +58,7 @@ function deliverBatches(
       delivery.poll();
       delivery.deliver(batch, result, receiver);
       delivery.idle();
+      if ((result & Result.More) === 0) return true;
     }
     return false;
   } finally {

@@ -16,7 +16,7 @@ use napi_derive::napi;
 use s9_websocket_core::{CloseFrame, Error, WebSocketEvent};
 
 use crate::{
-    clock::milliseconds,
+    clock::Clock,
     error::{Result, napi_failure},
 };
 
@@ -29,10 +29,13 @@ pub(crate) const IDLE: u32 = 0x1_0000;
 /// The batch ended because it was full.
 pub(crate) const MORE: u32 = 0x4_0000;
 
+/// A descriptor.
+pub(crate) type Row = [u32; FIELDS];
+
 /// What a descriptor describes; the numbers are known to `src-ts`.
 #[derive(Clone, Copy)]
 #[repr(u32)]
-enum Kind {
+pub(crate) enum Kind {
     Activated = 0,
     AsciiText = 1,
     Utf8Text = 2,
@@ -48,7 +51,46 @@ enum Kind {
 impl Kind {
     /// Whether JavaScript may keep a view of the payload.
     fn is_viewed(self) -> bool {
-        matches!(self, Self::Binary | Self::Ping | Self::Pong | Self::TextBuffer)
+        VIEWED.contains(&(self as u32))
+    }
+}
+
+/// The kinds of payloads that JavaScript may keep views of.
+const VIEWED: [u32; 4] = [Kind::Binary as u32, Kind::Ping as u32, Kind::Pong as u32, Kind::TextBuffer as u32];
+
+/// What an event is written as.
+pub(crate) struct Parts {
+    pub(crate) kind: Kind,
+    pub(crate) payload: Bytes,
+    pub(crate) code: u16,
+    /// For which there is a place elsewhere.
+    pub(crate) error: Option<Error>,
+}
+
+impl Parts {
+    pub(crate) fn of(event: WebSocketEvent, text_as_buffer: bool) -> Self {
+        let plain = |kind, payload| Self { kind, payload, code: 0, error: None };
+        match event {
+            WebSocketEvent::Activated => plain(Kind::Activated, Bytes::new()),
+            WebSocketEvent::TextMessage(text) => {
+                let kind = if text_as_buffer {
+                    Kind::TextBuffer
+                } else if text.is_ascii() {
+                    Kind::AsciiText
+                } else {
+                    Kind::Utf8Text
+                };
+                plain(kind, text)
+            }
+            WebSocketEvent::BinaryMessage(data) => plain(Kind::Binary, data),
+            WebSocketEvent::Ping(data) => plain(Kind::Ping, data),
+            WebSocketEvent::Pong(data) => plain(Kind::Pong, data),
+            WebSocketEvent::ConnectionClosed(CloseFrame { code, reason }) => {
+                Self { code, ..plain(Kind::ConnectionClosed, reason.into()) }
+            }
+            WebSocketEvent::Error(error) => Self { error: Some(error), ..plain(Kind::Error, Bytes::new()) },
+            WebSocketEvent::Quit => plain(Kind::Quit, Bytes::new()),
+        }
     }
 }
 
@@ -62,6 +104,7 @@ pub struct NativeBatch {
     next: Cell<usize>,
     /// Where the payloads of the latest batch begin, if JavaScript keeps no views of them.
     reusable: Cell<Option<usize>>,
+    clock: Clock,
 }
 
 #[napi]
@@ -75,6 +118,7 @@ impl NativeBatch {
             slab: RefCell::new(None),
             next: Cell::new(0),
             reusable: Cell::new(None),
+            clock: Clock::default(),
         }
     }
 
@@ -106,7 +150,7 @@ impl NativeBatch {
             self.next.set(start);
         }
         self.reusable.set(Some(self.next.get()));
-        BatchWriter { batch: self, env, text_as_buffer, count: 0, slab: None, needed: None }
+        BatchWriter { batch: self, env, text_as_buffer, count: 0, slab: None, needed: None, has_more: false }
     }
 
     /// The slab as it is now.
@@ -146,6 +190,7 @@ pub(crate) struct BatchWriter<'a> {
     count: usize,
     slab: Option<(*mut u8, usize)>,
     needed: Option<usize>,
+    has_more: bool,
 }
 
 /// What became of an event given to a batch.
@@ -163,57 +208,77 @@ impl BatchWriter<'_> {
         self.count < self.batch.times.borrow().len()
     }
 
-    pub(crate) fn count(&self) -> usize {
-        self.count
+    pub(crate) fn write(&mut self, event: WebSocketEvent, at: Instant) -> Written {
+        let Parts { kind, payload, code, error } = Parts::of(event, self.text_as_buffer);
+        let Some(offset) = self.place(&payload) else {
+            self.needed = Some(payload.len());
+            return Written::NoRoom(match kind {
+                Kind::AsciiText | Kind::Utf8Text | Kind::TextBuffer => WebSocketEvent::TextMessage(payload),
+                Kind::Ping => WebSocketEvent::Ping(payload),
+                Kind::Pong => WebSocketEvent::Pong(payload),
+                Kind::ConnectionClosed => {
+                    WebSocketEvent::ConnectionClosed(CloseFrame::new(code, String::from_utf8_lossy(&payload)))
+                }
+                // The others have no payload.
+                _ => WebSocketEvent::BinaryMessage(payload),
+            });
+        };
+        if kind.is_viewed() && !payload.is_empty() {
+            self.batch.reusable.set(None);
+        }
+        let row = [kind as u32, offset as u32, payload.len() as u32, u32::from(code)];
+        self.describe(&[row], &[self.batch.clock.milliseconds(at)]);
+        error.map_or(Written::Whole, Written::Error)
     }
 
-    pub(crate) fn write(&mut self, event: WebSocketEvent, at: Instant) -> Written {
-        let (kind, payload, code) = match event {
-            WebSocketEvent::Activated => (Kind::Activated, Bytes::new(), 0),
-            WebSocketEvent::TextMessage(text) => (self.text_kind(&text), text, 0),
-            WebSocketEvent::BinaryMessage(data) => (Kind::Binary, data, 0),
-            WebSocketEvent::Ping(data) => (Kind::Ping, data, 0),
-            WebSocketEvent::Pong(data) => (Kind::Pong, data, 0),
-            WebSocketEvent::ConnectionClosed(CloseFrame { code, reason }) => {
-                (Kind::ConnectionClosed, reason.into(), code)
-            }
-            WebSocketEvent::Error(error) => {
-                self.describe(Kind::Error, 0, 0, 0, at);
-                return Written::Error(error);
-            }
-            WebSocketEvent::Quit => (Kind::Quit, Bytes::new(), 0),
-        };
-        match self.place(&payload) {
-            Some(offset) => {
-                if kind.is_viewed() && !payload.is_empty() {
-                    self.batch.reusable.set(None);
-                }
-                self.describe(kind, offset, payload.len(), code, at);
-                Written::Whole
-            }
-            None => {
-                self.needed = Some(payload.len());
-                Written::NoRoom(match kind {
-                    Kind::AsciiText | Kind::Utf8Text | Kind::TextBuffer => {
-                        WebSocketEvent::TextMessage(payload)
-                    }
-                    Kind::Ping => WebSocketEvent::Ping(payload),
-                    Kind::Pong => WebSocketEvent::Pong(payload),
-                    Kind::ConnectionClosed => WebSocketEvent::ConnectionClosed(CloseFrame::new(
-                        code,
-                        String::from_utf8_lossy(&payload),
-                    )),
-                    // The others have no payload.
-                    _ => WebSocketEvent::BinaryMessage(payload),
-                })
-            }
+    /// How many more events there is room for.
+    pub(crate) fn places(&self) -> usize {
+        self.batch.times.borrow().len() - self.count
+    }
+
+    /// How many more payload bytes there is room for.
+    pub(crate) fn room(&mut self) -> usize {
+        self.slab().1.saturating_sub(self.batch.next.get())
+    }
+
+    /// Appends events for which there is room, with `bytes` for their payloads, one behind the other.
+    pub(crate) fn append(&mut self, rows: &[Row], times: &[f64], bytes: &[u8]) {
+        let (Some(start), Some(&[_, first, ..])) = (self.place(bytes), rows.first()) else { return };
+        let from = self.count;
+        self.describe(rows, times);
+        let mut descriptors = self.batch.descriptors.borrow_mut();
+        // SAFETY: as in `describe`.
+        let descriptors = unsafe { descriptors.as_mut() };
+        let moved = (start as u32).wrapping_sub(first);
+        let mut is_viewed = false;
+        for row in descriptors[from * FIELDS..self.count * FIELDS].chunks_exact_mut(FIELDS) {
+            row[1] = row[1].wrapping_add(moved);
+            is_viewed |= VIEWED.contains(&row[0]);
         }
+        if is_viewed {
+            self.batch.reusable.set(None);
+        }
+    }
+
+    /// Appends an event for which there is room.
+    pub(crate) fn append_one(&mut self, [kind, _, length, code]: Row, time: f64, payload: &[u8]) {
+        self.append(&[[kind, 0, length, code]], &[time], payload);
+    }
+
+    /// Notes that an event with a payload of this size did not fit.
+    pub(crate) fn need(&mut self, bytes: usize) {
+        self.needed = Some(bytes);
+    }
+
+    /// Notes that there is more to take than was taken.
+    pub(crate) fn note_more(&mut self) {
+        self.has_more = true;
     }
 
     /// The status of the batch as JavaScript reads it.
     pub(crate) fn finish(self) -> u32 {
         match self.needed {
-            None if self.has_room() => self.count as u32,
+            None if self.has_room() && !self.has_more => self.count as u32,
             Some(needed) if self.count == 0 => {
                 let mut descriptors = self.batch.descriptors.borrow_mut();
                 // SAFETY: JavaScript does not run while this call does.
@@ -227,14 +292,8 @@ impl BatchWriter<'_> {
         }
     }
 
-    fn text_kind(&self, text: &[u8]) -> Kind {
-        if self.text_as_buffer {
-            Kind::TextBuffer
-        } else if text.is_ascii() {
-            Kind::AsciiText
-        } else {
-            Kind::Utf8Text
-        }
+    fn slab(&mut self) -> (*mut u8, usize) {
+        *self.slab.get_or_insert_with(|| self.batch.slab(self.env))
     }
 
     /// Copies a payload to the slab and returns its offset; `None` if it does not fit.
@@ -243,7 +302,7 @@ impl BatchWriter<'_> {
         if payload.is_empty() {
             return Some(offset);
         }
-        let (slab, length) = *self.slab.get_or_insert_with(|| self.batch.slab(self.env));
+        let (slab, length) = self.slab();
         let end = offset.checked_add(payload.len())?;
         if end > length {
             return None;
@@ -255,18 +314,20 @@ impl BatchWriter<'_> {
         Some(offset)
     }
 
-    fn describe(&mut self, kind: Kind, offset: usize, length: usize, code: u16, at: Instant) {
+    fn describe(&mut self, rows: &[Row], at: &[f64]) {
         let (mut descriptors, mut times) =
             (self.batch.descriptors.borrow_mut(), self.batch.times.borrow_mut());
         // SAFETY: JavaScript does not run while this call does, and never hands these two arrays to
         // anyone who could detach them.
         let (descriptors, times) = unsafe { (descriptors.as_mut(), times.as_mut()) };
-        let row = self.count * FIELDS;
-        if let (Some(row), Some(time)) = (descriptors.get_mut(row..row + FIELDS), times.get_mut(self.count)) {
+        let end = self.count + rows.len();
+        if let (Some(into), Some(time)) =
+            (descriptors.get_mut(self.count * FIELDS..end * FIELDS), times.get_mut(self.count..end))
+        {
             // A slab is an ArrayBuffer made for one, far below 4 GiB: offsets and lengths fit.
-            row.copy_from_slice(&[kind as u32, offset as u32, length as u32, u32::from(code)]);
-            *time = milliseconds(at);
-            self.count += 1;
+            into.copy_from_slice(rows.as_flattened());
+            time.copy_from_slice(at);
+            self.count = end;
         }
     }
 }

@@ -7,24 +7,22 @@ use std::{
         Arc, Mutex, OnceLock, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
-    time::Instant,
 };
 
-use crossbeam_channel::{Receiver, TryRecvError};
 use napi::{
     Env,
     bindgen_prelude::{BigInt, Function, Uint8ArraySlice},
 };
 use napi_derive::napi;
 use s9_websocket_core::{
-    CloseFrame, ControlMessage, ControlSender, Error, EventSignal, Listener, ReceivedEvent,
-    S9AsyncNonBlockingWebSocketClient,
+    CloseFrame, ControlMessage, ControlSender, Error, EventSignal, Listener, Session, ThreadedSession,
 };
 
 use crate::{
-    batch::{BatchWriter, NativeBatch, Written},
+    batch::NativeBatch,
     clock::slice_of,
     error::{NativeError, Result, thrown},
+    event_queue::{EventQueue, QueueSink},
     wake::{Hold, Wake},
 };
 
@@ -32,7 +30,7 @@ use crate::{
 pub(crate) struct Channels {
     handle: u64,
     control: ControlSender,
-    events: Receiver<ReceivedEvent>,
+    events: Arc<EventQueue>,
     signal: EventSignal,
     text_as_buffer: bool,
 }
@@ -42,16 +40,20 @@ static CHANNELS: OnceLock<Mutex<HashMap<u64, Weak<Channels>>>> = OnceLock::new()
 static NEXT_HANDLE: AtomicU64 = AtomicU64::new(1);
 
 impl Channels {
-    pub(crate) fn of(client: &S9AsyncNonBlockingWebSocketClient, text_as_buffer: bool) -> Arc<Self> {
+    /// Gives a session channels, to be run on a thread.
+    pub(crate) fn of(session: Session, text_as_buffer: bool) -> (ThreadedSession<QueueSink>, Arc<Self>) {
+        let events = Arc::new(EventQueue::default());
+        let sink = QueueSink::new(&events, session.event_capacity(), text_as_buffer);
+        let client = ThreadedSession::new(session, sink);
         let channels = Arc::new(Self {
             handle: NEXT_HANDLE.fetch_add(1, Ordering::Relaxed),
-            control: client.control_tx.clone(),
-            events: client.event_rx.clone(),
+            control: client.control().clone(),
+            events,
             signal: client.event_signal(),
             text_as_buffer,
         });
         registry().insert(channels.handle, Arc::downgrade(&channels));
-        channels
+        (client, channels)
     }
 
     fn by_handle(handle: &BigInt) -> Result<Arc<Self>> {
@@ -76,60 +78,18 @@ fn registry() -> std::sync::MutexGuard<'static, HashMap<u64, Weak<Channels>>> {
 #[napi]
 pub struct NativeReceiver {
     channels: Arc<Channels>,
-    held: RefCell<Option<ReceivedEvent>>,
     error: RefCell<Option<Error>>,
     listener: RefCell<Option<Listener>>,
     hold: RefCell<Option<Hold>>,
-}
-
-/// What there is to receive.
-#[derive(PartialEq, Eq)]
-enum Look {
-    Waiting,
-    Empty,
-    Disconnected,
 }
 
 impl NativeReceiver {
     pub(crate) fn new(channels: &Arc<Channels>) -> Self {
         Self {
             channels: Arc::clone(channels),
-            held: RefCell::default(),
             error: RefCell::default(),
             listener: RefCell::default(),
             hold: RefCell::default(),
-        }
-    }
-
-    /// Whether events wait. The only sure way to tell an empty channel from a disconnected one is to
-    /// try to receive, so an event may have to be held.
-    fn look(&self) -> Look {
-        if self.held.borrow().is_some() {
-            return Look::Waiting;
-        }
-        match self.channels.events.try_recv() {
-            Ok(event) => {
-                self.held.replace(Some(event));
-                Look::Waiting
-            }
-            Err(TryRecvError::Empty) => Look::Empty,
-            Err(TryRecvError::Disconnected) => Look::Disconnected,
-        }
-    }
-
-    /// Writes an event; `false` if it did not fit and is held.
-    fn write(&self, writer: &mut BatchWriter<'_>, received: ReceivedEvent) -> bool {
-        let at = received.at;
-        match writer.write(received.event, at) {
-            Written::Whole => true,
-            Written::Error(error) => {
-                self.error.replace(Some(error));
-                true
-            }
-            Written::NoRoom(event) => {
-                self.held.replace(Some(ReceivedEvent { event, at }));
-                false
-            }
         }
     }
 }
@@ -151,32 +111,21 @@ impl NativeReceiver {
     /// Events that wait.
     #[napi(catch_unwind)]
     pub fn length(&self) -> u32 {
-        let held = usize::from(self.held.borrow().is_some());
-        u32::try_from(self.channels.events.len() + held).unwrap_or(u32::MAX)
+        u32::try_from(self.channels.events.len()).unwrap_or(u32::MAX)
     }
 
     /// Whether nothing waits and nothing can come any more.
     #[napi(catch_unwind)]
     pub fn disconnected(&self) -> bool {
-        self.look() == Look::Disconnected
+        self.channels.events.is_over()
     }
 
     /// Writes what waits, at most `max` events, into the batch. Never blocks.
     #[napi(catch_unwind)]
-    pub fn take(&self, env: Env, batch: &NativeBatch, max: Option<u32>) -> u32 {
+    pub fn take(&self, env: Env, batch: &NativeBatch, max: u32) -> u32 {
         let mut writer = batch.begin(env, self.channels.text_as_buffer);
-        if max == Some(0) {
-            return writer.finish();
-        }
-        let most = max.map_or(usize::MAX, |max| max as usize);
-        let held = self.held.take();
-        if held.is_none_or(|event| self.write(&mut writer, event)) {
-            while writer.has_room() && writer.count() < most {
-                let Ok(event) = self.channels.events.try_recv() else { break };
-                if !self.write(&mut writer, event) {
-                    break;
-                }
-            }
+        if let Some(error) = self.channels.events.take(&mut writer, max as usize) {
+            self.error.replace(Some(error));
         }
         writer.finish()
     }
@@ -190,16 +139,7 @@ impl NativeReceiver {
     /// Waits for events, at most 50 ms; whether there are some or can be none any more.
     #[napi(catch_unwind)]
     pub fn wait(&self, timeout_ms: f64) -> bool {
-        if self.look() != Look::Empty {
-            return true;
-        }
-        match self.channels.events.recv_deadline(Instant::now() + slice_of(timeout_ms)) {
-            Ok(event) => {
-                self.held.replace(Some(event));
-                true
-            }
-            Err(error) => error.is_disconnected(),
-        }
+        self.channels.events.wait(slice_of(timeout_ms))
     }
 
     /// Names the function that `arm` has called.
@@ -216,7 +156,7 @@ impl NativeReceiver {
     pub fn arm(&self, env: Env) -> Result<bool> {
         self.channels.signal.arm();
         // Looked at after arming: what came before that has called nobody.
-        if self.look() != Look::Empty {
+        if self.channels.events.is_worth_a_look() {
             return Ok(true);
         }
         if self.hold.borrow().is_none() {

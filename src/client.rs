@@ -10,8 +10,8 @@ use std::{
 use napi::{Env, bindgen_prelude::Uint8ArraySlice};
 use napi_derive::napi;
 use s9_websocket_core::{
-    ControlMessage, Error, ReceivedEvent, S9AsyncNonBlockingWebSocketClient, S9Socket,
-    S9WebSocketClientHandler, Session, Turn, UpgradeResponse, Wait, WebSocketEvent, turn,
+    ControlMessage, ControlSender, Error, ReceivedEvent, S9Socket, S9WebSocketClientHandler, Session,
+    ThreadedSession, Turn, UpgradeResponse, Wait, WebSocketEvent, turn,
 };
 
 use crate::{
@@ -19,6 +19,7 @@ use crate::{
     channel::{Channels, NativeReceiver, NativeSender, close_frame, copied},
     clock::SLICE,
     error::{NativeError, NativeResponse, Result, thrown},
+    event_queue::QueueSink,
     join_handle::NativeJoinHandle,
     socket::NativeSocket,
 };
@@ -47,7 +48,7 @@ pub struct NativeClient {
 enum Place {
     Here(Box<Session>),
     Channels {
-        client: Box<S9AsyncNonBlockingWebSocketClient>,
+        client: Box<ThreadedSession<QueueSink>>,
         channels: Arc<Channels>,
         started: bool,
     },
@@ -81,9 +82,8 @@ impl NativeClient {
         let place = self.place.replace(Place::Gone);
         self.place.replace(match place {
             Place::Here(session) => {
-                let client = Box::new(S9AsyncNonBlockingWebSocketClient::from(*session));
-                let channels = Channels::of(&client, self.text_as_buffer);
-                Place::Channels { client, channels, started: false }
+                let (client, channels) = Channels::of(*session, self.text_as_buffer);
+                Place::Channels { client: Box::new(client), channels, started: false }
             }
             other => other,
         });
@@ -109,7 +109,7 @@ impl NativeClient {
                     Ok(())
                 }
             },
-            Place::Channels { client, .. } => client.control_tx.send(command),
+            Place::Channels { client, .. } => client.control().send(command),
             // There is nothing left to end.
             Place::Gone if matches!(command, ControlMessage::Close(_) | ControlMessage::ForceQuit) => Ok(()),
             Place::Gone => Err(CLOSED),
@@ -122,11 +122,11 @@ impl NativeClient {
     fn wherever_it_is<T: Default>(
         &self,
         here: impl FnOnce(&mut Session) -> T,
-        there: impl FnOnce(&S9AsyncNonBlockingWebSocketClient) -> T,
+        there: impl FnOnce(&ControlSender) -> T,
     ) -> T {
         match &mut *self.place.borrow_mut() {
             Place::Here(session) => here(session),
-            Place::Channels { client, .. } => there(client),
+            Place::Channels { client, .. } => there(client.control()),
             Place::Gone => T::default(),
         }
     }
@@ -307,7 +307,7 @@ impl NativeClient {
         let Place::Channels { client, started, .. } = &mut *place else { return Err(thrown(CLOSED)) };
         let thread = client.run().map_err(thrown)?;
         *started = true;
-        NativeJoinHandle::new(env, thread, client.control_tx.clone(), client.event_signal())
+        NativeJoinHandle::new(env, thread, client.control().clone(), client.event_signal())
     }
 
     /// The receiver of the client's events.
@@ -381,31 +381,26 @@ impl NativeClient {
     /// Keeps back what is sent.
     #[napi(catch_unwind)]
     pub fn cork(&self) {
-        self.wherever_it_is(|session| session.set_corked(true), |client| client.control_tx.set_corked(true));
+        self.wherever_it_is(|session| session.set_corked(true), |control| control.set_corked(true));
     }
 
     /// Sends in one write what was kept back.
     #[napi(catch_unwind)]
     pub fn uncork(&self) {
-        self.wherever_it_is(
-            |session| session.set_corked(false),
-            |client| client.control_tx.set_corked(false),
-        );
+        self.wherever_it_is(|session| session.set_corked(false), |control| control.set_corked(false));
     }
 
     /// Bytes accepted for sending and not yet taken by the kernel.
     #[napi(catch_unwind)]
     pub fn buffered_amount(&self) -> f64 {
-        self.wherever_it_is(|session| session.buffered_amount(), |client| client.buffered_amount()) as f64
+        self.wherever_it_is(|session| session.buffered_amount(), |control| control.buffered_amount()) as f64
     }
 
     /// Sends Close 1000 and ends; only `quit` is worth delivering after it.
     #[napi(catch_unwind)]
     pub fn abandon(&self) {
         self.held.borrow_mut().retain(|received| matches!(received.event, WebSocketEvent::Quit));
-        self.wherever_it_is(Session::abandon, |client| {
-            client.control_tx.abandon();
-        });
+        self.wherever_it_is(Session::abandon, ControlSender::abandon);
     }
 
     /// Sends Close 1000 and lets go of the connection, its thread included.

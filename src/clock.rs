@@ -1,6 +1,7 @@
 //! Points in time as JavaScript sees them: milliseconds on a monotonic clock.
 
 use std::{
+    cell::Cell,
     sync::OnceLock,
     time::{Duration, Instant},
 };
@@ -12,6 +13,25 @@ static START: OnceLock<Instant> = OnceLock::new();
 /// Milliseconds since the first use of this clock.
 pub(crate) fn milliseconds(at: Instant) -> f64 {
     at.saturating_duration_since(*START.get_or_init(Instant::now)).as_secs_f64() * 1e3
+}
+
+/// [`milliseconds`] for events many of which have come in one read.
+#[derive(Default)]
+pub(crate) struct Clock {
+    latest: Cell<Option<(Instant, f64)>>,
+}
+
+impl Clock {
+    pub(crate) fn milliseconds(&self, at: Instant) -> f64 {
+        match self.latest.get() {
+            Some((latest, time)) if latest == at => time,
+            _ => {
+                let time = milliseconds(at);
+                self.latest.set(Some((at, time)));
+                time
+            }
+        }
+    }
 }
 
 /// Milliseconds on the clock of `NativeBatch`'s times.

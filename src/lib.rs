@@ -16,6 +16,7 @@ mod connecting;
 mod echo;
 mod environment;
 mod error;
+mod event_queue;
 mod join_handle;
 mod logger;
 mod options;

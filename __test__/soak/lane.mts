@@ -120,7 +120,7 @@ function optionsOf(plan: Plan, { ca }: Common, name: string): Options {
   return {
     nodelay: whim % 2 === 0,
     maxBufferedAmount: UNSENT,
-    closeTimeout: plan.ending === 'silence' ? CLOSE_TIMEOUT : 5_000,
+    closeTimeout: plan.ending === 'silence' ? CLOSE_TIMEOUT : 15_000,
     connectTimeout: 10_000,
     ...(plan.tls ? { tls: { ca } } : {}),
     ...(plan.deflate ? { perMessageDeflate: true } : {}),

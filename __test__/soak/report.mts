@@ -5,8 +5,8 @@ import type { Counts, Sample } from './records.mjs';
 import type { SoakResult } from './run.mjs';
 import { type Trend, trendOf } from './trend.mjs';
 
-/** The first of the samples, in which pools, heaps and caches find their sizes. */
-const WARM_UP = 1 / 3;
+/** The first of the samples, in which allocators find their sizes: some five minutes. */
+const WARM_UP = 1 / 2;
 /** Fewer tell nothing. */
 const LEAST = 8;
 /** A slope is one if it is this many standard errors above its limit: by chance in one of 700 runs. */

@@ -11,6 +11,7 @@ import {
 } from '../index';
 import type { ClientName, Outgoing } from './command';
 import type { ConnectionOptions } from './connecting-options';
+import { errorCode } from './failure';
 
 /** The longest wait of an idle loop; what comes ends it at once. */
 const IDLE_WAIT = 1000;
@@ -25,6 +26,7 @@ export interface Peer {
   /** Events come no faster than they are taken. */
   readonly waits: boolean;
   readonly bufferedAmount: number;
+  /** Does nothing once closing has begun, as do the others; throws what else is wrong. */
   send(message: Outgoing): void;
   ping(data: Uint8Array): void;
   close(code?: number, reason?: string): void;
@@ -57,6 +59,15 @@ export async function connectPeer(
   }
 }
 
+/** A connection that is closing takes nothing more; its end is told by an event. */
+function unlessClosed(tell: () => void): void {
+  try {
+    tell();
+  } catch (error) {
+    if (errorCode(error) !== 'ERR_S9_CONNECTION_CLOSED') throw error;
+  }
+}
+
 class ChannelPeer implements Peer {
   readonly waits = true;
   readonly response: UpgradeResponse;
@@ -72,7 +83,7 @@ class ChannelPeer implements Peer {
   }
 
   send(message: Outgoing): void {
-    this.#client.controlTx.send(
+    this.#tell(
       typeof message === 'string'
         ? ControlMessage.sendText(message)
         : ControlMessage.sendBinary(message),
@@ -80,15 +91,19 @@ class ChannelPeer implements Peer {
   }
 
   ping(data: Uint8Array): void {
-    this.#client.controlTx.send(ControlMessage.sendPing(data));
+    this.#tell(ControlMessage.sendPing(data));
   }
 
   close(code?: number, reason?: string): void {
-    this.#client.controlTx.send(ControlMessage.close(code, reason));
+    this.#tell(ControlMessage.close(code, reason));
   }
 
   forceQuit(): void {
-    this.#client.controlTx.send(ControlMessage.forceQuit());
+    this.#tell(ControlMessage.forceQuit());
+  }
+
+  #tell(message: ControlMessage): void {
+    unlessClosed(() => this.#client.controlTx.send(message));
   }
 
   async run(onEvent: OnEvent): Promise<void> {
@@ -118,20 +133,22 @@ class HandlerPeer implements Peer {
   }
 
   send(message: Outgoing): void {
-    if (typeof message === 'string') this.#client.sendTextMessage(message);
-    else this.#client.sendBinaryMessage(message);
+    unlessClosed(() => {
+      if (typeof message === 'string') this.#client.sendTextMessage(message);
+      else this.#client.sendBinaryMessage(message);
+    });
   }
 
   ping(data: Uint8Array): void {
-    this.#client.sendPing(data);
+    unlessClosed(() => this.#client.sendPing(data));
   }
 
   close(code?: number, reason?: string): void {
-    this.#client.close(code, reason);
+    unlessClosed(() => this.#client.close(code, reason));
   }
 
   forceQuit(): void {
-    this.#client.forceQuit();
+    unlessClosed(() => this.#client.forceQuit());
   }
 
   async run(onEvent: OnEvent): Promise<void> {

@@ -37,6 +37,7 @@ export class Session {
   #peer: Peer | undefined;
   #outbox: Outbox | undefined;
   #prompt: Prompt | undefined;
+  #readsInput = false;
   #why: Why | undefined;
   #received = 0;
   /** The code with which we closed; a peer repeats it. */
@@ -97,7 +98,7 @@ export class Session {
       this.#outbox?.shut();
       this.#prompt?.close();
       this.#output.setFooter(undefined);
-      process.stdin.destroy();
+      if (this.#readsInput) process.stdin.destroy();
     }
     return this.#exitCode ?? this.#exitCodeOfEnd();
   }
@@ -160,6 +161,7 @@ export class Session {
     const { binaryLines, input, json, send } = this.#command;
     for (const message of send) this.#outbox?.send(message)?.catch(error => this.#giveUp(error));
     if (!input) return;
+    this.#readsInput = true;
     if (process.stdin.isTTY && this.#output.isTerminal && !json) this.#openPrompt();
     else void this.#sendInput(new InputLines(binaryLines ? this.#binary : undefined));
   }

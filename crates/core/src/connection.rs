@@ -226,6 +226,16 @@ impl<S> Connection<S> {
         matches!(self.state, State::EndRead(_) | State::Closing { .. } | State::Failing { .. })
     }
 
+    /// Whether the stream has refused bytes for good, of which the next step tells.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.stream.failure().is_some()
+    }
+
+    /// Whether compression was agreed on.
+    pub(crate) fn compresses(&self) -> bool {
+        self.codec.is_some()
+    }
+
     /// When a step has to be made even though the stream is not ready.
     pub fn deadline(&self) -> Option<Instant> {
         match self.state {

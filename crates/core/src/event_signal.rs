@@ -34,7 +34,7 @@ pub struct EventSignal {
 #[derive(Default)]
 struct SignalInner {
     armed: AtomicBool,
-    listeners: Mutex<Listeners>,
+    listeners: Mutex<Arc<Listeners>>,
     next: AtomicUsize,
     at_end: Mutex<AtEnd>,
 }
@@ -58,7 +58,7 @@ impl EventSignal {
     #[must_use]
     pub fn listen(&self, listener: impl Fn() + Send + Sync + 'static) -> Listener {
         let id = self.inner.next.fetch_add(1, Ordering::SeqCst);
-        self.listeners().push((id, Arc::new(listener)));
+        Arc::make_mut(&mut self.listeners()).push((id, Arc::new(listener)));
         Listener { signal: self.clone(), id }
     }
 
@@ -94,12 +94,12 @@ impl EventSignal {
     pub(crate) fn fire(&self) {
         if self.inner.armed.load(Ordering::SeqCst) && self.inner.armed.swap(false, Ordering::SeqCst) {
             // Called without the lock: a listener may end itself or another.
-            let listeners = self.listeners().clone();
+            let listeners = Arc::clone(&self.listeners());
             listeners.iter().for_each(|(_, listener)| listener());
         }
     }
 
-    fn listeners(&self) -> MutexGuard<'_, Listeners> {
+    fn listeners(&self) -> MutexGuard<'_, Arc<Listeners>> {
         self.inner.listeners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -124,7 +124,7 @@ pub struct Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        self.signal.listeners().retain(|(id, _)| *id != self.id);
+        Arc::make_mut(&mut self.signal.listeners()).retain(|(id, _)| *id != self.id);
     }
 }
 

@@ -18,18 +18,21 @@ mod deflate;
 mod error;
 mod event;
 mod event_signal;
+mod event_sink;
 mod handler;
+mod link;
 mod options;
 mod outbound;
 mod run;
 mod session;
 mod socket;
+mod threaded_session;
 mod tls_options;
 mod transport;
 mod upgrade;
 mod wait;
 
-pub use channel::{ControlSender, ReceivedEvent};
+pub use channel::ControlSender;
 pub use clients::{
     S9AsyncNonBlockingWebSocketClient, S9BlockingWebSocketClient, S9NonBlockingWebSocketClient,
 };
@@ -39,11 +42,13 @@ pub use deflate::{PerMessageDeflateAgreement, PerMessageDeflateOptions};
 pub use error::{Error, ErrorCode, RefusedUpgrade, Result};
 pub use event::{CloseFrame, ControlMessage, WebSocketEvent};
 pub use event_signal::{EventSignal, Listener};
+pub use event_sink::{EventSink, ReceivedEvent};
 pub use handler::S9WebSocketClientHandler;
 pub use options::{BlockingOptions, NonBlockingOptions};
 pub use run::{Turn, run, turn};
 pub use session::Session;
 pub use socket::{S9Socket, TlsFacts};
+pub use threaded_session::ThreadedSession;
 pub use tls_options::{TlsOptions, TlsVersion};
 pub use transport::{end_lingering, has_system_roots};
 pub use wait::{Wait, Watcher};

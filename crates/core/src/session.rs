@@ -12,11 +12,11 @@ use crate::{
     options::{BlockingOptions, ConnectionOptions, NonBlockingOptions},
     socket::S9Socket,
     transport::Transport,
-    wait::{Interest, Wait, Waiter, Waker, Watcher},
+    wait::{Interest, Wait, Waiter, Watcher},
 };
 
 /// The key of the one socket in a session's waiter.
-const SOCKET: usize = 0;
+pub(crate) const SOCKET: usize = 0;
 /// How long a loop waits for room in a full event channel before it looks again. Commands end this
 /// wait at once; the reader has many events to go on with.
 const FULL_WAIT: Duration = Duration::from_millis(1);
@@ -237,6 +237,11 @@ impl Session {
         &self.response
     }
 
+    /// How many events may wait at most for a receiver on another thread.
+    pub fn event_capacity(&self) -> usize {
+        self.options.event_capacity
+    }
+
     /// Whether messages can be sent.
     pub fn is_open(&self) -> bool {
         self.connection.is_open()
@@ -311,31 +316,54 @@ impl Session {
 
     /// Waits unless `commands` says that there are some; whether the socket became ready.
     pub(crate) fn wait_unless(&mut self, commands: impl FnOnce() -> bool) -> bool {
+        let Some((interest, longest)) = self.next_wait() else { return false };
+        let ready = self
+            .waiter()
+            .and_then(|waiter| Ok(waiter.wait(&[(SOCKET, interest)], longest, commands)?.next().is_some()));
+        ready.unwrap_or_else(|error| {
+            self.fail_waiting(error);
+            true
+        })
+    }
+
+    /// What to wait for now, and how long at most; `None` not to wait.
+    pub(crate) fn next_wait(&mut self) -> Option<(Interest, Option<Duration>)> {
         if self.is_blocking || self.connection.is_over() {
-            return false;
+            return None;
         }
         let full = std::mem::take(&mut self.full);
         let mut longest = if full { Some(FULL_WAIT) } else { self.wait.longest() };
         if longest == Some(Duration::ZERO) {
-            return false;
+            return None;
         }
         for bound in [self.longest_wait, self.until_deadline()].into_iter().flatten() {
             longest = Some(longest.map_or(bound, |longest| longest.min(bound)));
         }
         let interest = if full { Interest { read: false, ..self.interest() } } else { self.interest() };
-        let ready = self
-            .waiter()
-            .and_then(|waiter| Ok(waiter.wait(&[(SOCKET, interest)], longest, commands)?.next().is_some()));
-        ready.unwrap_or_else(|error| {
-            self.connection.fail(Error::io("waiting for the socket", error));
-            true
-        })
+        Some((interest, longest))
     }
 
-    /// A waker for the thread that will run this session.
-    pub(crate) fn waker(&mut self) -> Result<Waker> {
-        let waiter = self.waiter().map_err(|error| Error::io("creating a poller", error))?;
-        Ok(waiter.waker())
+    /// Ends the connection because it cannot be waited for.
+    pub(crate) fn fail_waiting(&mut self, error: std::io::Error) {
+        self.connection.fail(Error::io("waiting for the socket", error));
+    }
+
+    /// The waiter, which watches the socket as [`SOCKET`], for a thread that waits without the session.
+    pub(crate) fn take_waiter(&mut self) -> Result<Waiter> {
+        self.waiter().map_err(|error| Error::io("creating a poller", error))?;
+        // Made just above where it was missing.
+        Ok(self.waiter.take().expect("the waiter exists"))
+    }
+
+    /// Whether a message sent now would go to the kernel as it is and at once.
+    pub(crate) fn sends_at_once(&self) -> bool {
+        self.is_open() && !self.connection.compresses() && !self.connection.wants_write()
+    }
+
+    /// Whether a turn has something to do though nothing has come: to go on sending, to arm a deadline,
+    /// or to tell of a stream that has failed.
+    pub(crate) fn needs_turn(&self) -> bool {
+        !self.is_open() || self.connection.wants_write() || self.connection.has_failed()
     }
 
     /// Takes the session out of blocking mode, for a thread that waits in a poller.

@@ -4,15 +4,21 @@ use std::{
     collections::HashMap,
     io,
     sync::{
-        Arc, Mutex, PoisonError, Weak,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread,
     time::Duration,
 };
 
-use polling::{Event, Events, PollMode, Poller};
+use polling::{Event, Events, Poller};
 use socket2::Socket;
+
+use self::sleeper::{Alarm, Sleeper};
+
+#[cfg_attr(any(target_os = "linux", target_os = "android"), path = "wait/ppoll.rs")]
+#[cfg_attr(not(any(target_os = "linux", target_os = "android")), path = "wait/poller.rs")]
+mod sleeper;
 
 /// How a loop passes the time after a turn in which nothing happened.
 ///
@@ -66,47 +72,37 @@ impl Interest {
     }
 }
 
-/// A poller over some sockets, with a wake-up.
+/// Sleeps over some sockets, with a wake-up.
 ///
 /// Holds every socket it watches, so that none is closed while the system still watches it.
 pub(crate) struct Waiter {
-    poller: Arc<Poller>,
+    sleeper: Sleeper,
     asleep: Arc<AtomicBool>,
-    events: Events,
-    sockets: HashMap<usize, Arc<Socket>>,
 }
 
 impl Waiter {
     pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self {
-            poller: Arc::new(Poller::new()?),
-            asleep: Arc::new(AtomicBool::new(false)),
-            events: Events::new(),
-            sockets: HashMap::new(),
-        })
+        Ok(Self { sleeper: Sleeper::new()?, asleep: Arc::new(AtomicBool::new(false)) })
     }
 
     /// Something that ends this waiter's wait from any thread.
     pub(crate) fn waker(&self) -> Waker {
-        Waker { poller: Arc::downgrade(&self.poller), asleep: Arc::clone(&self.asleep) }
+        Waker { alarm: self.sleeper.alarm(), asleep: Arc::clone(&self.asleep) }
     }
 
     /// Watches a socket under a key of the caller's choice, in place of the key's former one.
     pub(crate) fn add(&mut self, key: usize, socket: &Arc<Socket>) -> io::Result<()> {
-        self.remove(key);
-        // SAFETY: `sockets` keeps the socket open until `remove` or `drop` has taken it out of the
-        // poller.
-        unsafe { self.poller.add_with_mode(&**socket, Event::none(key), PollMode::Oneshot)? };
-        self.sockets.insert(key, Arc::clone(socket));
-        Ok(())
+        self.sleeper.add(key, socket)
     }
 
     /// Stops watching the socket under `key`, if there is one.
     pub(crate) fn remove(&mut self, key: usize) {
-        if let Some(socket) = self.sockets.remove(&key) {
-            // Fails only for a socket that is not in the poller, which is what is wanted.
-            let _ = self.poller.delete(&*socket);
-        }
+        self.sleeper.remove(key);
+    }
+
+    /// Tells wakers that this thread is about to wait: from now on they end that wait.
+    pub(crate) fn announce(&self) {
+        self.asleep.store(true, Ordering::SeqCst);
     }
 
     /// Sleeps until a socket is ready, a [`Waker`] wakes, or `longest` has passed.
@@ -119,29 +115,16 @@ impl Waiter {
         longest: Option<Duration>,
         unless: impl FnOnce() -> bool,
     ) -> io::Result<impl Iterator<Item = usize> + '_> {
-        for &(key, interest) in interests {
-            if let Some(socket) = self.sockets.get(&key) {
-                self.poller.modify(&**socket, interest.event(key))?;
-            }
-        }
-        self.events.clear();
-        self.asleep.store(true, Ordering::SeqCst);
-        let result = if unless() { Ok(0) } else { self.poller.wait(&mut self.events, longest) };
+        self.announce();
+        let slept = if unless() { None } else { Some(self.sleeper.sleep(interests, longest)) };
         self.asleep.store(false, Ordering::SeqCst);
-        match result {
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.events.clear(),
-            Err(error) => return Err(error),
-        }
-        Ok(self.events.iter().map(|event| event.key))
-    }
-}
-
-impl Drop for Waiter {
-    fn drop(&mut self) {
-        for (_, socket) in self.sockets.drain() {
-            let _ = self.poller.delete(&*socket);
-        }
+        let ready = match slept {
+            None => None,
+            Some(Ok(())) => Some(self.sleeper.ready()),
+            Some(Err(error)) if error.kind() == io::ErrorKind::Interrupted => None,
+            Some(Err(error)) => return Err(error),
+        };
+        Ok(ready.into_iter().flatten())
     }
 }
 
@@ -150,19 +133,21 @@ impl Drop for Waiter {
 /// Costs one atomic operation while that loop is awake.
 #[derive(Clone, Debug)]
 pub(crate) struct Waker {
-    /// Weak: a sender that outlives its loop must not keep the poller's three descriptors.
-    poller: Weak<Poller>,
+    alarm: Alarm,
     asleep: Arc<AtomicBool>,
 }
 
 impl Waker {
     pub(crate) fn wake(&self) {
-        if self.asleep.swap(false, Ordering::SeqCst)
-            && let Some(poller) = self.poller.upgrade()
-        {
-            // Fails only when the poller's own descriptor is gone, and then nobody waits on it.
-            let _ = poller.notify();
+        if self.asleep.swap(false, Ordering::SeqCst) {
+            // Fails only when the alarm's own descriptor is gone, and then nobody waits on it.
+            let _ = self.alarm.ring();
         }
+    }
+
+    /// Whether the loop waits, or is about to.
+    pub(crate) fn would_wake(&self) -> bool {
+        self.asleep.load(Ordering::SeqCst)
     }
 }
 
@@ -266,16 +251,6 @@ mod tests {
         });
         assert_eq!(waiter.wait(&[], None, || false).expect("wait").count(), 0);
         thread.join().expect("waking thread");
-    }
-
-    #[test]
-    fn a_waker_does_not_keep_the_descriptors_of_a_loop_that_is_over() {
-        let waiter = Waiter::new().expect("poller");
-        let waker = waiter.waker();
-        drop(waiter);
-        assert!(waker.poller.upgrade().is_none());
-        waker.asleep.store(true, Ordering::SeqCst);
-        waker.wake();
     }
 
     #[test]

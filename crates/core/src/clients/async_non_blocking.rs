@@ -5,20 +5,16 @@ use std::{collections::HashMap, thread};
 use crossbeam_channel::Receiver;
 
 use crate::{
-    channel::{ChannelHandler, Channels, ControlSender, ReceivedEvent, channels},
+    channel::ControlSender,
     connect::{Canceller, UpgradeResponse},
-    error::{Error, Result},
-    event::{CloseFrame, ControlMessage},
+    error::Result,
     event_signal::EventSignal,
+    event_sink::{ChannelSink, ReceivedEvent},
     options::NonBlockingOptions,
-    run::run,
     session::Session,
     socket::S9Socket,
+    threaded_session::ThreadedSession,
 };
-
-/// Stack of a client's thread. Its deepest call is a TLS read under tungstenite, with tracing: some
-/// 30 KiB; listeners of an `EventSignal` run on it too.
-const STACK_SIZE: usize = 256 << 10;
 
 /// A client on a thread of its own, reached through channels from any thread.
 ///
@@ -53,10 +49,7 @@ pub struct S9AsyncNonBlockingWebSocketClient {
     pub control_tx: ControlSender,
     /// Events of the connection; may be cloned and used on any thread.
     pub event_rx: Receiver<ReceivedEvent>,
-    signal: EventSignal,
-    response: UpgradeResponse,
-    /// Until the thread takes it.
-    idle: Option<(Session, ChannelHandler)>,
+    threaded: ThreadedSession<ChannelSink>,
 }
 
 impl S9AsyncNonBlockingWebSocketClient {
@@ -79,34 +72,17 @@ impl S9AsyncNonBlockingWebSocketClient {
     ///
     /// The thread waits for the socket and for commands together, or spins.
     pub fn run(&mut self) -> Result<thread::JoinHandle<()>> {
-        let (mut session, mut handler) =
-            self.idle.take().ok_or(Error::SocketUnavailable("the client's thread has it already"))?;
-        let affinity = session.options().cpu_affinity;
-        session.set_non_blocking()?;
-        session.lift_buffer_limit();
-        handler.set_waker(session.waker()?);
-        let end = EndOfThread(self.signal.clone());
-        let builder = thread::Builder::new().name("s9-websocket".into()).stack_size(STACK_SIZE);
-        builder
-            .spawn(move || {
-                if let Some(processor) = affinity {
-                    pin_to(processor);
-                }
-                run(&mut session, &mut handler);
-                drop((session, handler));
-                drop(end);
-            })
-            .map_err(|error| Error::io("starting the client's thread", error))
+        self.threaded.run()
     }
 
     /// The socket, until [`run`](Self::run) moves it to the thread.
     pub fn socket(&self) -> Option<S9Socket> {
-        self.idle.as_ref().map(|(session, _)| session.socket())
+        self.threaded.socket()
     }
 
     /// What the server answered to the upgrade.
     pub fn response(&self) -> &UpgradeResponse {
-        &self.response
+        self.threaded.response()
     }
 
     /// Bytes accepted for sending and not yet taken by the kernel.
@@ -116,43 +92,16 @@ impl S9AsyncNonBlockingWebSocketClient {
 
     /// Tells event loops of another kind that events wait in `event_rx`.
     pub fn event_signal(&self) -> EventSignal {
-        self.signal.clone()
+        self.threaded.event_signal()
     }
 }
 
 impl From<Session> for S9AsyncNonBlockingWebSocketClient {
     /// Gives any session channels, to be run on a thread.
-    fn from(mut session: Session) -> Self {
-        session.uncork_all();
-        let options = session.options();
-        let Channels { control_tx, event_rx, signal, handler } =
-            channels(options.event_capacity, options.max_buffered_amount);
-        let response = session.response().clone();
-        Self { control_tx, event_rx, signal, response, idle: Some((session, handler)) }
-    }
-}
-
-impl Drop for S9AsyncNonBlockingWebSocketClient {
-    fn drop(&mut self) {
-        // A client that never ran closes as its session is dropped.
-        if self.idle.is_none() && self.control_tx.is_open() {
-            let goodbye = ControlMessage::Close(Some(CloseFrame::new(CloseFrame::NORMAL, "")));
-            let _ = self.control_tx.send(goodbye);
-        }
-    }
-}
-
-/// Tells of the end of the thread, a panic's too.
-struct EndOfThread(EventSignal);
-
-impl Drop for EndOfThread {
-    fn drop(&mut self) {
-        self.0.end();
-    }
-}
-
-fn pin_to(processor: usize) {
-    if !core_affinity::set_for_current(core_affinity::CoreId { id: processor }) {
-        tracing::warn!(processor, "the client's thread could not be pinned");
+    fn from(session: Session) -> Self {
+        let (events, event_rx) = crossbeam_channel::unbounded();
+        let sink = ChannelSink { events, capacity: session.options().event_capacity };
+        let threaded = ThreadedSession::new(session, sink);
+        Self { control_tx: threaded.control().clone(), event_rx, threaded }
     }
 }

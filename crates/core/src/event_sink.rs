@@ -1,0 +1,77 @@
+//! Where the thread of a client puts its events. Knows no connection.
+
+use std::time::Instant;
+
+use crossbeam_channel::Sender;
+
+use crate::event::WebSocketEvent;
+
+/// Takes the events of a client that runs on a thread, on that thread.
+///
+/// Dropped when no more can come.
+///
+/// ```
+/// use s9_websocket_core::{EventSink, WebSocketEvent};
+/// use std::time::Instant;
+///
+/// /// Counts messages and lets go of them.
+/// struct Counter(usize);
+///
+/// impl EventSink for Counter {
+///     fn put(&mut self, event: WebSocketEvent, _at: Instant) {
+///         self.0 += usize::from(matches!(event, WebSocketEvent::BinaryMessage(_)));
+///     }
+/// }
+///
+/// let mut counter = Counter(0);
+/// counter.put(WebSocketEvent::Activated, Instant::now());
+/// assert_eq!(counter.0, 0);
+/// ```
+pub trait EventSink: Send + 'static {
+    /// Takes an event whose bytes were read at `at`. Must not block.
+    fn put(&mut self, event: WebSocketEvent, at: Instant);
+
+    /// Shows receivers what was put since the last call: at the end of each turn that put something.
+    fn publish(&mut self) {}
+
+    /// Whether an event can be taken now. While it says no, the socket is read no further.
+    fn has_room(&mut self) -> bool {
+        true
+    }
+}
+
+/// An event and when its bytes were read.
+///
+/// ```
+/// use s9_websocket_core::{ReceivedEvent, WebSocketEvent};
+/// use std::time::Instant;
+///
+/// let received = ReceivedEvent { event: WebSocketEvent::Activated, at: Instant::now() };
+/// assert!(matches!(received.event, WebSocketEvent::Activated));
+/// ```
+#[derive(Debug)]
+pub struct ReceivedEvent {
+    /// What happened.
+    pub event: WebSocketEvent,
+    /// When its bytes were read from the kernel.
+    pub at: Instant,
+}
+
+/// A crossbeam channel as a sink.
+pub(crate) struct ChannelSink {
+    /// Not `bounded`: that allocates all its slots at once, 5 MiB at the default capacity. The bound is
+    /// kept by not reading the socket, and the last two events of a life are never held up by it.
+    pub(crate) events: Sender<ReceivedEvent>,
+    pub(crate) capacity: usize,
+}
+
+impl EventSink for ChannelSink {
+    fn put(&mut self, event: WebSocketEvent, at: Instant) {
+        // Fails when nobody can receive any more: then nobody misses it.
+        let _ = self.events.send(ReceivedEvent { event, at });
+    }
+
+    fn has_room(&mut self) -> bool {
+        self.events.len() < self.capacity
+    }
+}

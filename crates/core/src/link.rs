@@ -1,0 +1,335 @@
+//! What the senders of commands and the thread of a client share: the session, which a sender uses itself
+//! while the thread sleeps. Owns the order in which commands are carried out; knows no events.
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use crossbeam_channel::Receiver;
+
+use crate::{
+    error::{Error, Result},
+    event::ControlMessage,
+    session::Session,
+    wait::Waker,
+};
+
+/// A sleeping thread's messages are sent on the thread of the sender: a change of threads takes longer
+/// than the system call. What takes long by itself is left to the client's thread.
+const LARGEST_DIRECT: usize = 16 << 10;
+/// So many at a time: more are a flood, which the client's thread takes off the sender.
+const DIRECT_IN_SUCCESSION: u32 = 4;
+/// A cork of more messages is left to the client's thread.
+const DIRECT_IN_CORK: usize = 16;
+/// Messages sent so soon after another follow it in succession, if nothing has been received in between.
+const SUCCESSION: Duration = Duration::from_micros(100);
+
+/// How often the thread yields to a sender that has the session: some 30 µs on a processor of its own.
+const MOST_YIELDS: u32 = 100;
+
+/// What both sides of a client's channel of commands know of each other.
+#[derive(Debug)]
+pub(crate) struct Link {
+    /// Payload bytes of commands that have not been carried out yet.
+    queued: AtomicUsize,
+    /// The connection's own `buffered_amount`, as of its latest use.
+    unsent: AtomicUsize,
+    max_buffered_amount: usize,
+    open: AtomicBool,
+    abandoned: AtomicBool,
+    /// How many corks there are. No command is counted while this is held: all of a cork's commands are
+    /// carried out together, or none yet.
+    corks: Mutex<usize>,
+    /// Set once a thread that may sleep runs the connection.
+    waker: OnceLock<Waker>,
+    outlet: Mutex<Option<Outlet>>,
+}
+
+/// The session of a running client. Its thread holds the lock for a turn, and not while it sleeps.
+pub(crate) struct Outlet {
+    pub(crate) session: Session,
+    commands: Receiver<ControlMessage>,
+    /// Until when a sender last used the session, or since when it was refused.
+    used_until: Instant,
+    /// How many did in succession.
+    uses: u32,
+}
+
+impl std::fmt::Debug for Outlet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Outlet").finish_non_exhaustive()
+    }
+}
+
+impl Outlet {
+    /// Events were received: what is sent now may be the answers to them, and none is to wait.
+    pub(crate) fn expect_answers(&mut self) {
+        self.uses = 0;
+    }
+
+    /// Whether a message would be the next one to be sent, and at once, and is not one of a flood.
+    fn admits(&mut self) -> bool {
+        if !self.commands.is_empty() || !self.session.sends_at_once() {
+            return false;
+        }
+        let now = Instant::now();
+        let is_succession = now.saturating_duration_since(self.used_until) < SUCCESSION;
+        self.used_until = now;
+        self.uses = if is_succession { self.uses.saturating_add(1) } else { 1 };
+        self.uses <= DIRECT_IN_SUCCESSION
+    }
+}
+
+impl Link {
+    pub(crate) fn new(max_buffered_amount: usize) -> Self {
+        Self {
+            queued: AtomicUsize::new(0),
+            unsent: AtomicUsize::new(0),
+            max_buffered_amount,
+            open: AtomicBool::new(true),
+            abandoned: AtomicBool::new(false),
+            corks: Mutex::new(0),
+            waker: OnceLock::new(),
+            outlet: Mutex::new(None),
+        }
+    }
+
+    /// Sends a message of `size` bytes, counted already, on this thread; gives it back where that is the
+    /// business of the client's thread.
+    pub(crate) fn send_directly(&self, message: ControlMessage, size: usize) -> Option<ControlMessage> {
+        if size > LARGEST_DIRECT || self.is_corked() {
+            return Some(message);
+        }
+        let mut idle = self.idle_outlet();
+        let outlet = idle.as_mut().and_then(|outlet| outlet.as_mut());
+        let Some(outlet) = outlet.and_then(|outlet| outlet.admits().then_some(outlet)) else {
+            return Some(message);
+        };
+        self.carry_out(&mut outlet.session, message);
+        outlet.used_until = Instant::now();
+        if outlet.session.needs_turn() {
+            self.wake();
+        }
+        None
+    }
+
+    /// Keeps back what is sent, until as often `false` as `true`.
+    pub(crate) fn set_corked(&self, corked: bool) {
+        let mut corks = self.corks();
+        *corks = if corked { *corks + 1 } else { corks.saturating_sub(1) };
+        let over = *corks == 0;
+        drop(corks);
+        if over && !self.send_corked() {
+            self.wake();
+        }
+    }
+
+    /// Sends what a cork kept back if that is little; whether all is done.
+    fn send_corked(&self) -> bool {
+        if self.queued.load(Ordering::SeqCst) > LARGEST_DIRECT {
+            return false;
+        }
+        let mut idle = self.idle_outlet();
+        let Some(outlet) = idle.as_mut().and_then(|outlet| outlet.as_mut()) else { return false };
+        if outlet.commands.len() > DIRECT_IN_CORK || !outlet.session.sends_at_once() {
+            return false;
+        }
+        self.carry_out_due(&mut outlet.session, &outlet.commands);
+        outlet.commands.is_empty() && !outlet.session.needs_turn()
+    }
+
+    /// Takes `size` bytes of the bound on unsent bytes.
+    pub(crate) fn reserve(&self, size: usize) -> Result<()> {
+        let limit = self.max_buffered_amount;
+        let reserved = self.queued.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |queued| {
+            let total = queued.checked_add(self.unsent.load(Ordering::SeqCst))?.checked_add(size)?;
+            (total <= limit).then_some(queued + size)
+        });
+        reserved.map(drop).map_err(|_| Error::WriteBufferFull {
+            size,
+            buffered: self.buffered_amount(),
+            limit,
+        })
+    }
+
+    /// Bytes accepted for sending and not yet taken by the kernel.
+    pub(crate) fn buffered_amount(&self) -> usize {
+        self.queued.load(Ordering::SeqCst) + self.unsent.load(Ordering::SeqCst)
+    }
+
+    /// Whether messages are accepted.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open.load(Ordering::SeqCst)
+    }
+
+    /// From now on messages are not accepted.
+    pub(crate) fn refuse(&self) {
+        self.open.store(false, Ordering::SeqCst);
+    }
+
+    /// Has the connection abandoned.
+    pub(crate) fn abandon(&self) {
+        self.abandoned.store(true, Ordering::SeqCst);
+        self.refuse();
+        self.wake();
+    }
+
+    /// Ends the wait of the thread.
+    pub(crate) fn wake(&self) {
+        if let Some(waker) = self.waker.get() {
+            waker.wake();
+        }
+    }
+
+    fn corks(&self) -> MutexGuard<'_, usize> {
+        self.corks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The session, once a thread runs it and until it has ended.
+    ///
+    /// A sender that has it is about to give it back: the answer to what it sends often comes while it
+    /// still does. Yielding to it costs less than what a contended lock does first, spinning.
+    pub(crate) fn outlet(&self) -> MutexGuard<'_, Option<Outlet>> {
+        for _ in 0..MOST_YIELDS {
+            match self.outlet.try_lock() {
+                Ok(outlet) => return outlet,
+                Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => thread::yield_now(),
+            }
+        }
+        self.outlet.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The session if its thread sleeps. Never blocks.
+    fn idle_outlet(&self) -> Option<MutexGuard<'_, Option<Outlet>>> {
+        let waker = self.waker.get()?;
+        if !waker.would_wake() {
+            return None;
+        }
+        let outlet = self.outlet.try_lock().ok()?;
+        // Asked again under the lock: a thread that was seen asleep before may be about to sleep anew,
+        // having looked at the session already, and would not be woken for what is done to it now.
+        waker.would_wake().then_some(outlet)
+    }
+
+    fn is_corked(&self) -> bool {
+        *self.corks() > 0
+    }
+
+    /// How many of these commands may be carried out now.
+    fn due(&self, commands: &Receiver<ControlMessage>) -> usize {
+        if commands.is_empty() {
+            return 0;
+        }
+        let corks = self.corks();
+        if *corks == 0 || !self.is_open() { commands.len() } else { 0 }
+    }
+
+    /// Carries out the commands that are due, all that is sent in one write.
+    fn carry_out_due(&self, session: &mut Session, commands: &Receiver<ControlMessage>) {
+        let count = self.due(commands);
+        if count > 1 {
+            session.set_corked(true);
+        }
+        for command in commands.try_iter().take(count) {
+            self.carry_out(session, command);
+        }
+        if count > 1 {
+            session.set_corked(false);
+        }
+    }
+
+    fn carry_out(&self, session: &mut Session, command: ControlMessage) {
+        let (size, outcome) = match command {
+            ControlMessage::SendText(text) => (text.len(), session.send_text_message(&text).map(drop)),
+            ControlMessage::SendBinary(data) => (data.len(), session.send_binary_message(data).map(drop)),
+            ControlMessage::SendTextUncompressed(text) => {
+                (text.len(), session.send_text_message_uncompressed(&text).map(drop))
+            }
+            ControlMessage::SendBinaryUncompressed(data) => {
+                (data.len(), session.send_binary_message_uncompressed(data).map(drop))
+            }
+            ControlMessage::SendPing(data) => (data.len(), session.send_ping(data).map(drop)),
+            ControlMessage::SendPong(data) => (data.len(), session.send_pong(data).map(drop)),
+            ControlMessage::Close(frame) => (0, session.close(frame)),
+            ControlMessage::ForceQuit => {
+                // What was sent before is not to be lost for having come in the same turn.
+                session.uncork_all();
+                session.force_quit();
+                (0, Ok(()))
+            }
+        };
+        // First the connection's own count, then ours: a sender may count bytes twice for a moment,
+        // but never misses any.
+        self.unsent.store(session.buffered_amount(), Ordering::SeqCst);
+        // Saturating: what came through `ControlSender::channel` was never counted.
+        let _ = self
+            .queued
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |queued| Some(queued.saturating_sub(size)));
+        if let Err(error) = outcome {
+            tracing::warn!(%error, "a command could not be carried out");
+        }
+    }
+}
+
+/// The end of the channel of commands that the client's thread has.
+pub(crate) struct Commands {
+    waiting: Receiver<ControlMessage>,
+    link: Arc<Link>,
+}
+
+impl Commands {
+    pub(crate) fn new(waiting: Receiver<ControlMessage>, link: Arc<Link>) -> Self {
+        Self { waiting, link }
+    }
+
+    /// Lets senders use the session, and wake the thread that is about to run it.
+    pub(crate) fn give_out(&self, session: Session, waker: Waker) -> Arc<Link> {
+        let commands = self.waiting.clone();
+        *self.link.outlet() = Some(Outlet { session, commands, used_until: Instant::now(), uses: 0 });
+        // Only the one thread that takes these commands sets it.
+        let _ = self.link.waker.set(waker);
+        Arc::clone(&self.link)
+    }
+
+    /// Carries out what waits.
+    pub(crate) fn carry_out(&self, session: &mut Session) {
+        let link = &self.link;
+        link.carry_out_due(session, &self.waiting);
+        if link.abandoned.load(Ordering::Relaxed) {
+            session.abandon();
+        }
+        let unsent = session.buffered_amount();
+        if link.unsent.load(Ordering::Relaxed) != unsent {
+            link.unsent.store(unsent, Ordering::SeqCst);
+        }
+        if !session.is_open() && link.open.load(Ordering::Relaxed) {
+            self.refuse();
+        }
+    }
+
+    /// Whether something waits to be carried out.
+    pub(crate) fn are_due(&self) -> bool {
+        self.link.due(&self.waiting) > 0 || self.link.abandoned.load(Ordering::SeqCst)
+    }
+
+    /// From now on nothing can be sent.
+    pub(crate) fn refuse(&self) {
+        self.link.refuse();
+    }
+}
+
+impl Drop for Commands {
+    /// However the thread ended: nothing can be sent any more, and the session is gone.
+    fn drop(&mut self) {
+        self.refuse();
+        // Dropped after the lock.
+        let outlet = self.link.outlet().take();
+        drop(outlet);
+    }
+}

@@ -1,0 +1,234 @@
+//! A session with a thread of its own: commands come over a channel, events go to a sink.
+
+use std::thread;
+
+use crate::{
+    channel::{ControlSender, commands},
+    connect::UpgradeResponse,
+    error::{Error, Result},
+    event::{CloseFrame, ControlMessage, WebSocketEvent},
+    event_signal::EventSignal,
+    event_sink::EventSink,
+    handler::S9WebSocketClientHandler,
+    link::{Commands, Link},
+    run::{Turn, turn},
+    session::{SOCKET, Session},
+    socket::S9Socket,
+    wait::Waiter,
+};
+
+/// Stack of a client's thread. Its deepest call is a TLS read under tungstenite, with tracing: some
+/// 30 KiB; sinks and the listeners of an `EventSignal` run on it too. Only what is touched is resident.
+const STACK_SIZE: usize = 256 << 10;
+
+/// A session to be run on a thread of its own, whose events go to a sink.
+///
+/// Dropping it closes the connection with code 1000 and ends the thread.
+///
+/// ```no_run
+/// use s9_websocket_core::{Canceller, EventSink, NonBlockingOptions, Session, ThreadedSession, WebSocketEvent};
+/// use std::time::Instant;
+///
+/// struct Printer;
+///
+/// impl EventSink for Printer {
+///     fn put(&mut self, event: WebSocketEvent, _at: Instant) {
+///         println!("{event:?}");
+///     }
+/// }
+///
+/// # fn main() -> s9_websocket_core::Result<()> {
+/// let (options, canceller) = (NonBlockingOptions::new(), Canceller::new());
+/// let session = Session::connect_non_blocking("wss://feed.example.com", &[], options, &canceller)?;
+/// let mut threaded = ThreadedSession::new(session, Printer);
+/// let thread = threaded.run()?;
+/// # drop(thread);
+/// # Ok(())
+/// # }
+/// ```
+pub struct ThreadedSession<S: EventSink> {
+    control: ControlSender,
+    signal: EventSignal,
+    response: UpgradeResponse,
+    /// Until the thread takes it.
+    idle: Option<(Session, ThreadHandler<S>)>,
+}
+
+impl<S: EventSink> ThreadedSession<S> {
+    /// Gives a session a channel for commands, to be run on a thread.
+    pub fn new(mut session: Session, sink: S) -> Self {
+        session.uncork_all();
+        let (control, commands) = commands(session.options().max_buffered_amount);
+        let signal = EventSignal::default();
+        let response = session.response().clone();
+        let handler = ThreadHandler {
+            commands,
+            sink: Some(sink),
+            signal: signal.clone(),
+            is_unpublished: false,
+            was_full: false,
+        };
+        Self { control, signal, response, idle: Some((session, handler)) }
+    }
+
+    /// Starts the thread. Returns at once; a second call fails with `SocketUnavailable`.
+    ///
+    /// The thread waits for the socket and for commands together, or spins.
+    pub fn run(&mut self) -> Result<thread::JoinHandle<()>> {
+        let (mut session, handler) =
+            self.idle.take().ok_or(Error::SocketUnavailable("the client's thread has it already"))?;
+        let affinity = session.options().cpu_affinity;
+        session.set_non_blocking()?;
+        session.lift_buffer_limit();
+        let waiter = session.take_waiter()?;
+        let end = EndOfThread(self.signal.clone());
+        let builder = thread::Builder::new().name("s9-websocket".into()).stack_size(STACK_SIZE);
+        builder
+            .spawn(move || {
+                if let Some(processor) = affinity {
+                    pin_to(processor);
+                }
+                let link = handler.commands.give_out(session, waiter.waker());
+                run_on_thread(&link, handler, waiter);
+                drop(end);
+            })
+            .map_err(|error| Error::io("starting the client's thread", error))
+    }
+
+    /// Commands to the connection; may be cloned and used on any thread.
+    pub fn control(&self) -> &ControlSender {
+        &self.control
+    }
+
+    /// The socket, until [`run`](Self::run) moves it to the thread.
+    pub fn socket(&self) -> Option<S9Socket> {
+        self.idle.as_ref().map(|(session, _)| session.socket())
+    }
+
+    /// What the server answered to the upgrade.
+    pub fn response(&self) -> &UpgradeResponse {
+        &self.response
+    }
+
+    /// Tells of events that were published, and of the end of the thread.
+    pub fn event_signal(&self) -> EventSignal {
+        self.signal.clone()
+    }
+}
+
+impl<S: EventSink> Drop for ThreadedSession<S> {
+    fn drop(&mut self) {
+        // A client that never ran closes as its session is dropped.
+        if self.idle.is_none() && self.control.is_open() {
+            let goodbye = ControlMessage::Close(Some(CloseFrame::new(CloseFrame::NORMAL, "")));
+            let _ = self.control.send(goodbye);
+        }
+    }
+}
+
+/// Puts events into the sink and carries out commands.
+struct ThreadHandler<S: EventSink> {
+    commands: Commands,
+    /// Until the end of the handler.
+    sink: Option<S>,
+    signal: EventSignal,
+    is_unpublished: bool,
+    /// The turn ended for want of room: there may be more to read than the socket knows of.
+    was_full: bool,
+}
+
+impl<S: EventSink> ThreadHandler<S> {
+    /// Shows and tells of the events of a turn.
+    fn publish(&mut self) {
+        if std::mem::take(&mut self.is_unpublished) {
+            if let Some(sink) = &mut self.sink {
+                sink.publish();
+            }
+            self.signal.fire();
+        }
+    }
+}
+
+impl<S: EventSink> S9WebSocketClientHandler<Session> for ThreadHandler<S> {
+    fn on_poll(&mut self, session: &mut Session) {
+        self.was_full = false;
+        self.commands.carry_out(session);
+    }
+
+    fn on_event(&mut self, session: &mut Session, event: WebSocketEvent) {
+        if matches!(event, WebSocketEvent::Quit) {
+            self.commands.refuse();
+        }
+        if let Some(sink) = &mut self.sink {
+            sink.put(event, session.received_at());
+        }
+        self.is_unpublished = true;
+    }
+
+    fn has_room(&mut self) -> bool {
+        self.was_full = !self.sink.as_mut().is_some_and(S::has_room);
+        !self.was_full
+    }
+
+    fn has_work(&mut self) -> bool {
+        self.commands.are_due()
+    }
+}
+
+impl<S: EventSink> Drop for ThreadHandler<S> {
+    /// However the thread ended, listeners learn that nothing comes: the sink has to be gone before
+    /// anyone is told to look.
+    fn drop(&mut self) {
+        self.commands.refuse();
+        self.publish();
+        self.sink = None;
+        self.signal.fire();
+    }
+}
+
+/// Runs the session until it has quit; the same turns as in [`run`](crate::run), with the session locked
+/// for each and free for senders while this thread sleeps.
+fn run_on_thread<S: EventSink>(link: &Link, mut handler: ThreadHandler<S>, mut waiter: Waiter) {
+    loop {
+        let mut outlet = link.outlet();
+        let Some(running) = outlet.as_mut() else { return };
+        let turn = turn(&mut running.session, &mut handler);
+        if handler.is_unpublished {
+            running.expect_answers();
+        }
+        let next_wait = match turn {
+            Turn::Ended => return,
+            // What came may be all there is: the wait tells, and costs no more than a read in vain.
+            Turn::Busy | Turn::Waiting if handler.was_full => None,
+            Turn::Busy | Turn::Waiting | Turn::Idle | Turn::Full => running.session.next_wait(),
+        };
+        drop(outlet);
+        if next_wait.is_some() {
+            // Before the events are published: whoever answers them finds the session free.
+            waiter.announce();
+        }
+        handler.publish();
+        let Some((interest, longest)) = next_wait else { continue };
+        let waited = waiter.wait(&[(SOCKET, interest)], longest, || handler.has_work()).map(drop);
+        if let Err(error) = waited
+            && let Some(running) = link.outlet().as_mut()
+        {
+            running.session.fail_waiting(error);
+        }
+    }
+}
+
+/// Tells of the end of the thread, a panic's too.
+struct EndOfThread(EventSignal);
+
+impl Drop for EndOfThread {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+fn pin_to(processor: usize) {
+    if !core_affinity::set_for_current(core_affinity::CoreId { id: processor }) {
+        tracing::warn!(processor, "the client's thread could not be pinned");
+    }
+}

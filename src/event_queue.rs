@@ -1,0 +1,296 @@
+//! The events of a client on their way from its thread to the environments that receive them.
+//!
+//! The thread writes them into chunks as batches hold them, so that receiving is copying: no event
+//! passes a channel by itself, and the thread never waits for JavaScript.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use s9_websocket_core::{Error, EventSink, WebSocketEvent};
+
+use crate::batch::{BatchWriter, Kind, Parts, Row};
+use crate::clock::Clock;
+
+/// The most events in a chunk: as many as in a batch.
+const CHUNK_EVENTS: usize = 1024;
+/// A chunk with this many payload bytes takes no more.
+const CHUNK_BYTES: usize = 64 << 10;
+/// Payloads of this size and more stay where they are until they are received: they are copied once, and
+/// that they keep the buffer that they were read into alive matters little.
+const LARGE: usize = 4 << 10;
+/// Marks the kind of a row whose payload is a large one.
+const IS_LARGE: u32 = 1 << 31;
+/// Empty chunks kept to be filled again: one for the thread beside the one that is being received.
+const SPARE: usize = 2;
+
+/// Events of one client, for all its receivers.
+#[derive(Default)]
+pub(crate) struct EventQueue {
+    state: Mutex<State>,
+    arrived: Condvar,
+    /// Events in `state`, to be read without the lock.
+    length: AtomicUsize,
+}
+
+#[derive(Default)]
+struct State {
+    /// None is empty.
+    chunks: VecDeque<Chunk>,
+    spare: Vec<Chunk>,
+    /// Nothing can come any more.
+    closed: bool,
+    /// Receivers that wait for `arrived`.
+    waiting: usize,
+}
+
+#[derive(Default)]
+struct Chunk {
+    /// As in a batch, with offsets into `bytes`.
+    rows: Vec<Row>,
+    times: Vec<f64>,
+    bytes: Vec<u8>,
+    /// The payloads of the rows marked so, in their order.
+    large: VecDeque<Bytes>,
+    /// Of the one row of that kind.
+    error: Option<Error>,
+    /// The first row that has not been received.
+    next: usize,
+}
+
+impl EventQueue {
+    /// Events that wait.
+    pub(crate) fn len(&self) -> usize {
+        self.length.load(Ordering::SeqCst)
+    }
+
+    /// Whether nothing waits and nothing can come any more.
+    pub(crate) fn is_over(&self) -> bool {
+        let state = self.lock();
+        state.closed && state.chunks.is_empty()
+    }
+
+    /// Whether something waits, or nothing can come any more.
+    pub(crate) fn is_worth_a_look(&self) -> bool {
+        let state = self.lock();
+        state.closed || !state.chunks.is_empty()
+    }
+
+    /// Waits until [`is_worth_a_look`](Self::is_worth_a_look), `longest` at most; whether it is.
+    pub(crate) fn wait(&self, longest: Duration) -> bool {
+        let mut state = self.lock();
+        state.waiting += 1;
+        let (mut state, _) = self
+            .arrived
+            .wait_timeout_while(state, longest, |state| !state.closed && state.chunks.is_empty())
+            .unwrap_or_else(PoisonError::into_inner);
+        state.waiting -= 1;
+        state.closed || !state.chunks.is_empty()
+    }
+
+    /// Moves events into a batch, `max` at most; the error that one of them tells of.
+    pub(crate) fn take(&self, writer: &mut BatchWriter<'_>, max: usize) -> Option<Error> {
+        let (mut left, mut error) = (max, None);
+        loop {
+            let large = self.take_small(writer, &mut left, &mut error);
+            // Copied without the lock: the thread is not to wait for it.
+            let Some((row, time, payload)) = large else { return error };
+            writer.append_one(row, time, &payload);
+        }
+    }
+
+    /// Moves events until there is a large one that fits, which is returned.
+    fn take_small(
+        &self,
+        writer: &mut BatchWriter<'_>,
+        left: &mut usize,
+        error: &mut Option<Error>,
+    ) -> Option<(Row, f64, Bytes)> {
+        let mut state = self.lock();
+        let before = *left;
+        let mut large = None;
+        while let Some(chunk) = state.chunks.front_mut() {
+            *left -= chunk.move_small(writer, *left);
+            if chunk.error.is_some() && chunk.told_of_error() {
+                *error = chunk.error.take();
+            }
+            if *left > 0 {
+                large = chunk.take_large(writer);
+                *left -= usize::from(large.is_some());
+            }
+            if chunk.next < chunk.rows.len() {
+                break;
+            }
+            if let Some(mut chunk) = state.chunks.pop_front()
+                && state.spare.len() < SPARE
+            {
+                chunk.clear();
+                state.spare.push(chunk);
+            }
+            if large.is_some() || *left == 0 {
+                break;
+            }
+        }
+        if !state.chunks.is_empty() {
+            writer.note_more();
+        }
+        self.length.fetch_sub(before - *left, Ordering::SeqCst);
+        large
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Chunk {
+    fn push(&mut self, kind: Kind, payload: Bytes, code: u16, time: f64) {
+        let (offset, length) = (self.bytes.len() as u32, payload.len() as u32);
+        let kind = if payload.len() < LARGE {
+            self.bytes.extend_from_slice(&payload);
+            kind as u32
+        } else {
+            self.large.push_back(payload);
+            kind as u32 | IS_LARGE
+        };
+        self.rows.push([kind, offset, length, u32::from(code)]);
+        self.times.push(time);
+    }
+
+    /// Whether all of another chunk fits behind what is in this one.
+    fn has_room_for(&self, other: &Self) -> bool {
+        self.rows.len() + other.rows.len() <= CHUNK_EVENTS
+            && self.bytes.len() + other.bytes.len() <= CHUNK_BYTES
+    }
+
+    /// Moves all of `other`, from which nothing has been received, behind what is in this one.
+    fn append(&mut self, other: &mut Self) {
+        let base = self.bytes.len() as u32;
+        self.rows.extend(
+            other.rows.iter().map(|&[kind, offset, length, code]| [kind, offset + base, length, code]),
+        );
+        self.times.append(&mut other.times);
+        self.bytes.append(&mut other.bytes);
+        self.large.append(&mut other.large);
+        self.error = other.error.take().or_else(|| self.error.take());
+        other.clear();
+    }
+
+    /// Moves rows up to the next large one, as many as fit; how many.
+    fn move_small(&mut self, writer: &mut BatchWriter<'_>, max: usize) -> usize {
+        let rows = &self.rows[self.next..];
+        let most = max.min(writer.places()).min(rows.len());
+        let Some(&[_, first, ..]) = rows.first() else { return 0 };
+        let end_of = |&[_, offset, length, _]: &Row| (offset + length - first) as usize;
+        let small = rows[..most].iter().take_while(|row| row[0] & IS_LARGE == 0).count();
+        let room = writer.room();
+        let count = rows[..small].partition_point(|row| end_of(row) <= room);
+        if count > 0 {
+            let rows = &rows[..count];
+            let start = first as usize;
+            let bytes = &self.bytes[start..start + end_of(&rows[count - 1])];
+            writer.append(rows, &self.times[self.next..self.next + count], bytes);
+            self.next += count;
+        } else if small > 0 {
+            writer.need(rows[0][2] as usize);
+        }
+        count
+    }
+
+    /// Whether the error's row has been received.
+    fn told_of_error(&self) -> bool {
+        self.rows[..self.next].iter().any(|row| row[0] == Kind::Error as u32)
+    }
+
+    /// Takes the next row out if it is a large one and fits.
+    fn take_large(&mut self, writer: &mut BatchWriter<'_>) -> Option<(Row, f64, Bytes)> {
+        let &[kind, offset, length, code] = self.rows.get(self.next).filter(|row| row[0] & IS_LARGE != 0)?;
+        if writer.places() == 0 {
+            return None;
+        }
+        if length as usize > writer.room() {
+            writer.need(length as usize);
+            return None;
+        }
+        let time = self.times[self.next];
+        self.next += 1;
+        Some(([kind & !IS_LARGE, offset, length, code], time, self.large.pop_front()?))
+    }
+
+    fn clear(&mut self) {
+        self.rows.clear();
+        self.times.clear();
+        self.bytes.clear();
+        self.large.clear();
+        self.error = None;
+        self.next = 0;
+    }
+}
+
+/// The end of the queue that the client's thread has.
+pub(crate) struct QueueSink {
+    queue: Arc<EventQueue>,
+    /// What no receiver sees yet.
+    chunk: Chunk,
+    capacity: usize,
+    text_as_buffer: bool,
+    clock: Clock,
+}
+
+impl QueueSink {
+    pub(crate) fn new(queue: &Arc<EventQueue>, capacity: usize, text_as_buffer: bool) -> Self {
+        let (chunk, clock) = (Chunk::default(), Clock::default());
+        Self { queue: Arc::clone(queue), chunk, capacity, text_as_buffer, clock }
+    }
+}
+
+impl EventSink for QueueSink {
+    fn put(&mut self, event: WebSocketEvent, at: Instant) {
+        if self.chunk.rows.len() >= CHUNK_EVENTS || self.chunk.bytes.len() >= CHUNK_BYTES {
+            self.publish();
+        }
+        let Parts { kind, payload, code, error } = Parts::of(event, self.text_as_buffer);
+        self.chunk.push(kind, payload, code, self.clock.milliseconds(at));
+        if error.is_some() {
+            self.chunk.error = error;
+        }
+    }
+
+    fn publish(&mut self) {
+        let count = self.chunk.rows.len();
+        if count == 0 {
+            return;
+        }
+        let mut state = self.queue.lock();
+        match state.chunks.back_mut() {
+            Some(last) if last.has_room_for(&self.chunk) => last.append(&mut self.chunk),
+            _ => {
+                let spare = state.spare.pop().unwrap_or_default();
+                state.chunks.push_back(std::mem::replace(&mut self.chunk, spare));
+            }
+        }
+        self.queue.length.fetch_add(count, Ordering::SeqCst);
+        if state.waiting > 0 {
+            self.queue.arrived.notify_all();
+        }
+    }
+
+    fn has_room(&mut self) -> bool {
+        self.queue.len() + self.chunk.rows.len() < self.capacity
+    }
+}
+
+impl Drop for QueueSink {
+    /// Nothing more comes.
+    fn drop(&mut self) {
+        self.publish();
+        self.queue.lock().closed = true;
+        self.queue.arrived.notify_all();
+    }
+}
