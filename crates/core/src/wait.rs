@@ -254,6 +254,16 @@ mod tests {
     }
 
     #[test]
+    fn a_waker_keeps_no_descriptor_of_a_loop_that_is_over() {
+        let waiter = Waiter::new().expect("poller");
+        let waker = waiter.waker();
+        waiter.announce();
+        drop(waiter);
+        assert!(waker.alarm.is_gone());
+        waker.wake();
+    }
+
+    #[test]
     fn what_was_queued_before_the_sleep_prevents_it() {
         let mut waiter = Waiter::new().expect("poller");
         assert_eq!(waiter.wait(&[], None, || true).expect("wait").count(), 0);

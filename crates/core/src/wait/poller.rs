@@ -1,6 +1,11 @@
 //! Sleeping where there is no `ppoll`: the system's poller, by way of `polling`.
 
-use std::{collections::HashMap, io, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    io,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use polling::{Event, Events, PollMode, Poller};
 use socket2::Socket;
@@ -14,12 +19,20 @@ pub(super) struct Sleeper {
 }
 
 /// Ends the sleep of a [`Sleeper`], or its next one.
+///
+/// Weak: a client that JavaScript has not collected yet must not keep the descriptors of a loop that is
+/// over.
 #[derive(Clone, Debug)]
-pub(super) struct Alarm(Arc<Poller>);
+pub(super) struct Alarm(Weak<Poller>);
 
 impl Alarm {
     pub(super) fn ring(&self) -> io::Result<()> {
-        self.0.notify()
+        self.0.upgrade().map_or(Ok(()), |poller| poller.notify())
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_gone(&self) -> bool {
+        self.0.strong_count() == 0
     }
 }
 
@@ -29,7 +42,7 @@ impl Sleeper {
     }
 
     pub(super) fn alarm(&self) -> Alarm {
-        Alarm(Arc::clone(&self.poller))
+        Alarm(Arc::downgrade(&self.poller))
     }
 
     pub(super) fn add(&mut self, key: usize, socket: &Arc<Socket>) -> io::Result<()> {

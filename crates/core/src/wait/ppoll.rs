@@ -6,7 +6,7 @@ use std::{
     io::{self, Read, Write},
     os::fd::{AsRawFd, FromRawFd, RawFd},
     ptr,
-    sync::Arc,
+    sync::{Arc, Weak},
     time::Duration,
 };
 
@@ -15,7 +15,7 @@ use socket2::Socket;
 use super::Interest;
 
 pub(super) struct Sleeper {
-    alarm: Alarm,
+    alarm: Arc<File>,
     sockets: Vec<(usize, Arc<Socket>)>,
     polled: Vec<libc::pollfd>,
     /// The keys of the sockets in `polled`, which begins with the alarm.
@@ -23,36 +23,36 @@ pub(super) struct Sleeper {
 }
 
 /// Ends the sleep of a [`Sleeper`], or its next one.
+///
+/// Weak: a client that JavaScript has not collected yet must not keep a descriptor of a loop that is over.
 #[derive(Clone, Debug)]
-pub(super) struct Alarm(Arc<File>);
+pub(super) struct Alarm(Weak<File>);
 
 impl Alarm {
-    fn new() -> io::Result<Self> {
+    pub(super) fn ring(&self) -> io::Result<()> {
+        self.0.upgrade().map_or(Ok(()), |alarm| (&*alarm).write_all(&1_u64.to_ne_bytes()))
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_gone(&self) -> bool {
+        self.0.strong_count() == 0
+    }
+}
+
+impl Sleeper {
+    pub(super) fn new() -> io::Result<Self> {
         // SAFETY: the call takes no pointers.
         let descriptor = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
         if descriptor < 0 {
             return Err(io::Error::last_os_error());
         }
         // SAFETY: the descriptor has just been made and is nobody else's.
-        Ok(Self(Arc::new(unsafe { File::from_raw_fd(descriptor) })))
-    }
-
-    pub(super) fn ring(&self) -> io::Result<()> {
-        (&*self.0).write_all(&1_u64.to_ne_bytes())
-    }
-
-    fn stop(&self) -> io::Result<()> {
-        (&*self.0).read_exact(&mut [0; 8])
-    }
-}
-
-impl Sleeper {
-    pub(super) fn new() -> io::Result<Self> {
-        Ok(Self { alarm: Alarm::new()?, sockets: Vec::new(), polled: Vec::new(), keys: Vec::new() })
+        let alarm = Arc::new(unsafe { File::from_raw_fd(descriptor) });
+        Ok(Self { alarm, sockets: Vec::new(), polled: Vec::new(), keys: Vec::new() })
     }
 
     pub(super) fn alarm(&self) -> Alarm {
-        self.alarm.clone()
+        Alarm(Arc::downgrade(&self.alarm))
     }
 
     pub(super) fn add(&mut self, key: usize, socket: &Arc<Socket>) -> io::Result<()> {
@@ -73,7 +73,7 @@ impl Sleeper {
     ) -> io::Result<()> {
         self.polled.clear();
         self.keys.clear();
-        self.polled.push(polled(self.alarm.0.as_raw_fd(), libc::POLLIN));
+        self.polled.push(polled(self.alarm.as_raw_fd(), libc::POLLIN));
         for &(key, interest) in interests {
             let socket = self.sockets.iter().find(|(own, _)| *own == key);
             if let (Some((_, socket)), Some(events)) = (socket, events(interest)) {
@@ -96,7 +96,7 @@ impl Sleeper {
             self.polled.clear();
             return Err(error);
         }
-        if self.polled[0].revents != 0 { self.alarm.stop() } else { Ok(()) }
+        if self.polled[0].revents != 0 { (&*self.alarm).read_exact(&mut [0; 8]) } else { Ok(()) }
     }
 
     /// The keys of the sockets that the latest sleep found ready.
