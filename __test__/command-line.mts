@@ -27,10 +27,14 @@ export interface CommandOptions {
   onOutput?(printed: string, child: ChildProcess): void;
 }
 
+/** What Node asks for colours and for more options; a terminal in CI has few colours or none. */
+const OF_THE_TEST_RUN =
+  /^(NODE_OPTIONS|NODE_DISABLE_COLORS|FORCE_COLOR|NO_COLOR|CI|TEAMCITY_VERSION)$/;
+
 /** The environment of a command: colours and warnings of the test run's are none of its business. */
 export function plainEnvironment(extra: Record<string, string> = {}): NodeJS.ProcessEnv {
-  const { NODE_OPTIONS, FORCE_COLOR, NO_COLOR, ...inherited } = process.env;
-  return { ...inherited, ...extra };
+  const inherited = Object.entries(process.env).filter(([name]) => !OF_THE_TEST_RUN.test(name));
+  return { ...Object.fromEntries(inherited), ...extra };
 }
 
 /** As many as run at a time: each takes a processor to start. */
