@@ -106,6 +106,14 @@ export const DIFFERENCES: readonly Difference[] = [
       isSame(ours.delivered.slice(0, theirs.delivered.length), theirs.delivered) &&
       headers(bytes).some(({ opcode, length, isLong }) => opcode >= 8 && isLong && length <= 125),
   },
+  {
+    name: 'invalid UTF-8 in a fragment of a message that is not whole',
+    why: 'tungstenite checks each fragment as it comes, as RFC 6455, section 8.1, allows; ws the message',
+    holds: (bytes, ours, theirs) =>
+      ours.end === 'error ERR_S9_INVALID_UTF8' &&
+      isSame(theirs.delivered.slice(0, ours.delivered.length), ours.delivered) &&
+      headers(bytes).some(({ opcode, isFinal }) => opcode === 1 && !isFinal),
+  },
 ];
 
 /** The stream is accepted to its Close frame, whose code this tells, refused, or ends without one. */
@@ -129,6 +137,7 @@ function isSame(ours: readonly string[], theirs: readonly string[]): boolean {
 
 interface Header {
   opcode: number;
+  isFinal: boolean;
   length: number;
   /** The length is not within the first two bytes. */
   isLong: boolean;
@@ -147,7 +156,9 @@ function headers(bytes: Buffer): Header[] {
     const length = short < 126 || isCut ? short : Number(readUnsigned(bytes, at + 2, long));
     const end = start + (second & 0x80 ? 4 : 0) + length;
     const isWhole = !isCut && end <= bytes.length;
-    found.push({ opcode: (bytes[at] as number) & 15, length, isLong: short > 125, isWhole });
+    const first = bytes[at] as number;
+    const [opcode, isFinal] = [first & 15, first >= 0x80];
+    found.push({ opcode, isFinal, length, isLong: short > 125, isWhole });
     at = isWhole ? end : bytes.length;
   }
   return found;
