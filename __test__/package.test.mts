@@ -83,6 +83,7 @@ test('the package holds what its users need and nothing else', async t => {
     'LICENSE-MIT',
     'README.md',
     'index.d.ts',
+    'llms.txt',
     'native/index.d.ts',
     'native/index.js',
     'package.json',

@@ -1,32 +1,14 @@
 // A process that ends, in every way, in every state of a client.
 
 import test, { type ExecutionContext } from 'ava';
-import { EchoServer } from 's9-websocket/testing';
 
 import { inParallel, now, runChild, TIMES } from './child-process.mjs';
-import {
-  ANSWERED_WITHOUT_END,
-  ECHOED,
-  ECHOED_OVER_TLS,
-  UNACCEPTED,
-  UNANSWERED,
-  UNREAD,
-} from './children/states.mjs';
-import { deafPeer, endlessPeer, silentPeer, unacceptingPeer } from './unhelpful-peers.mjs';
+import { KINDS_OF_STATES } from './peers-of-states.mjs';
 
 /** Far above what it takes to leave: what takes longer waits for something. */
 const HANGS = 5_000;
 /** What a native crash, an aborted Node or a panic prints. */
 const CRASH = /FATAL ERROR|panicked|napi|core dumped|Segmentation/i;
-
-const KINDS = [
-  { states: ECHOED, start: () => EchoServer.start() },
-  { states: ECHOED_OVER_TLS, start: () => EchoServer.start({ tls: true }) },
-  { states: UNANSWERED, start: silentPeer },
-  { states: ANSWERED_WITHOUT_END, start: endlessPeer },
-  { states: UNACCEPTED, start: unacceptingPeer },
-  { states: UNREAD, start: deafPeer },
-];
 
 /** These call nobody back and block: what is to end them comes from outside. */
 const BLOCKS = /^(async_recv_sync|async_join_sync|connecting(_tcp)?_sync(_without_end)?)$/;
@@ -61,7 +43,7 @@ function isSoon(t: ExecutionContext, took: readonly number[]): void {
   t.true(most < HANGS, `it took ${most} ms to end`);
 }
 
-for (const { states, start } of KINDS) {
+for (const { states, start } of KINDS_OF_STATES) {
   for (const state of Object.keys(states)) {
     const ways = Object.entries(WAYS).filter(([, { applies }]) => applies(state));
     if (ways.length > 0) {

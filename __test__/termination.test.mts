@@ -4,15 +4,7 @@ import test, { type ExecutionContext } from 'ava';
 import { EchoServer } from 's9-websocket/testing';
 
 import { runChild } from './child-process.mjs';
-import {
-  ANSWERED_WITHOUT_END,
-  ECHOED,
-  ECHOED_OVER_TLS,
-  UNACCEPTED,
-  UNANSWERED,
-  UNREAD,
-} from './children/states.mjs';
-import { deafPeer, endlessPeer, silentPeer, unacceptingPeer } from './unhelpful-peers.mjs';
+import { KINDS_OF_STATES } from './peers-of-states.mjs';
 
 /** Far above what it takes: what takes longer hangs. */
 const HANGS = 5_000;
@@ -23,15 +15,6 @@ interface Report {
   after: { threads: number; descriptors: number };
   echoed: string;
 }
-
-const KINDS = [
-  { states: ECHOED, start: () => EchoServer.start() },
-  { states: ECHOED_OVER_TLS, start: () => EchoServer.start({ tls: true }) },
-  { states: UNANSWERED, start: silentPeer },
-  { states: ANSWERED_WITHOUT_END, start: endlessPeer },
-  { states: UNACCEPTED, start: unacceptingPeer },
-  { states: UNREAD, start: deafPeer },
-];
 
 async function terminates(t: ExecutionContext, state: string, url: string) {
   const echo = await EchoServer.start();
@@ -52,7 +35,7 @@ async function terminates(t: ExecutionContext, state: string, url: string) {
   t.is(echoed, 'still here');
 }
 
-for (const { states, start } of KINDS) {
+for (const { states, start } of KINDS_OF_STATES) {
   for (const state of Object.keys(states)) {
     const title = `${state}_ends_when_its_worker_is_terminated`;
     test.serial(title, async t => {
