@@ -68,6 +68,10 @@ const DROPPED: Record<string, (url: string) => Promise<void>> = {
   async async_spinning(url) {
     (await AsyncClient.connect(url)).run();
   },
+  async async_with_a_full_channel(url) {
+    // The peer's Close is read all the same.
+    (await AsyncClient.connect(url, { ...WAITING, eventCapacity: 1, closeTimeout: 60_000 })).run();
+  },
   async async_that_was_received_from(url) {
     const client = await AsyncClient.connect(url, WAITING);
     client.run();

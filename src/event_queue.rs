@@ -250,6 +250,14 @@ impl QueueSink {
     }
 }
 
+impl QueueSink {
+    /// Whether everyone who could receive is gone. Then nothing needs room, or is kept: a closing
+    /// handshake must not wait for a reader that never comes.
+    fn is_orphaned(&self) -> bool {
+        Arc::strong_count(&self.queue) == 1
+    }
+}
+
 impl EventSink for QueueSink {
     fn put(&mut self, event: WebSocketEvent, at: Instant) {
         if self.chunk.rows.len() >= CHUNK_EVENTS || self.chunk.bytes.len() >= CHUNK_BYTES {
@@ -267,6 +275,10 @@ impl EventSink for QueueSink {
         if count == 0 {
             return;
         }
+        if self.is_orphaned() {
+            self.chunk.clear();
+            return;
+        }
         let mut state = self.queue.lock();
         match state.chunks.back_mut() {
             Some(last) if last.has_room_for(&self.chunk) => last.append(&mut self.chunk),
@@ -282,7 +294,7 @@ impl EventSink for QueueSink {
     }
 
     fn has_room(&mut self) -> bool {
-        self.queue.len() + self.chunk.rows.len() < self.capacity
+        self.queue.len() + self.chunk.rows.len() < self.capacity || self.is_orphaned()
     }
 }
 

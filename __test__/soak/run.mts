@@ -117,7 +117,10 @@ export async function runSoak(
     client.tell({ kind: 'pause' });
     await client.hear('idle');
     const left = await emptied();
-    if (left.length > 0) troubles.push(`connections never ended: ${left.join(', ')}`);
+    for (const id of left) {
+      const { way, outcome } = clients.find(record => record.id === id) ?? {};
+      troubles.push(`connection ${id} never ended: ${way ?? 'of nobody'}, ${outcome ?? 'running'}`);
+    }
     client.tell({ kind: 'sample' });
     const { sample } = await client.hear('sample');
     samples.push({ at: elapsed() / 1_000, ...sample });
