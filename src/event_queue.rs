@@ -37,6 +37,14 @@ pub(crate) struct EventQueue {
     arrived: Condvar,
     /// Events in `state`, to be read without the lock.
     length: AtomicUsize,
+    /// Bytes of their payloads.
+    bytes: AtomicUsize,
+}
+
+/// How much may wait: while less than both does, there is room for one event more of any size.
+pub(crate) struct Capacity {
+    pub(crate) events: usize,
+    pub(crate) bytes: usize,
 }
 
 #[derive(Default)]
@@ -62,6 +70,8 @@ struct Chunk {
     error: Option<Error>,
     /// The first row that has not been received.
     next: usize,
+    /// Payload bytes of the rows that have not been received.
+    waiting: usize,
 }
 
 impl EventQueue {
@@ -113,9 +123,10 @@ impl EventQueue {
         error: &mut Option<Error>,
     ) -> Option<(Row, f64, Bytes)> {
         let mut state = self.lock();
-        let before = *left;
+        let (before, mut bytes) = (*left, 0);
         let mut large = None;
         while let Some(chunk) = state.chunks.front_mut() {
+            bytes += chunk.waiting;
             *left -= chunk.move_small(writer, *left);
             if chunk.error.is_some() && chunk.told_of_error() {
                 *error = chunk.error.take();
@@ -124,6 +135,7 @@ impl EventQueue {
                 large = chunk.take_large(writer);
                 *left -= usize::from(large.is_some());
             }
+            bytes -= chunk.waiting;
             if chunk.next < chunk.rows.len() {
                 break;
             }
@@ -141,6 +153,7 @@ impl EventQueue {
             writer.note_more();
         }
         self.length.fetch_sub(before - *left, Ordering::SeqCst);
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
         large
     }
 
@@ -152,6 +165,7 @@ impl EventQueue {
 impl Chunk {
     fn push(&mut self, kind: Kind, payload: Bytes, code: u16, time: f64) {
         let (offset, length) = (self.bytes.len() as u32, payload.len() as u32);
+        self.waiting += payload.len();
         let kind = if payload.len() < LARGE {
             self.bytes.extend_from_slice(&payload);
             kind as u32
@@ -178,6 +192,7 @@ impl Chunk {
         self.times.append(&mut other.times);
         self.bytes.append(&mut other.bytes);
         self.large.append(&mut other.large);
+        self.waiting += other.waiting;
         self.error = other.error.take().or_else(|| self.error.take());
         other.clear();
     }
@@ -196,6 +211,7 @@ impl Chunk {
             let start = first as usize;
             let bytes = &self.bytes[start..start + end_of(&rows[count - 1])];
             writer.append(rows, &self.times[self.next..self.next + count], bytes);
+            self.waiting -= bytes.len();
             self.next += count;
         } else if small > 0 {
             writer.need(rows[0][2] as usize);
@@ -219,6 +235,7 @@ impl Chunk {
             return None;
         }
         let time = self.times[self.next];
+        self.waiting -= length as usize;
         self.next += 1;
         Some(([kind & !IS_LARGE, offset, length, code], time, self.large.pop_front()?))
     }
@@ -230,6 +247,7 @@ impl Chunk {
         self.large.clear();
         self.error = None;
         self.next = 0;
+        self.waiting = 0;
     }
 }
 
@@ -238,13 +256,13 @@ pub(crate) struct QueueSink {
     queue: Arc<EventQueue>,
     /// What no receiver sees yet.
     chunk: Chunk,
-    capacity: usize,
+    capacity: Capacity,
     text_as_buffer: bool,
     clock: Clock,
 }
 
 impl QueueSink {
-    pub(crate) fn new(queue: &Arc<EventQueue>, capacity: usize, text_as_buffer: bool) -> Self {
+    pub(crate) fn new(queue: &Arc<EventQueue>, capacity: Capacity, text_as_buffer: bool) -> Self {
         let (chunk, clock) = (Chunk::default(), Clock::default());
         Self { queue: Arc::clone(queue), chunk, capacity, text_as_buffer, clock }
     }
@@ -279,6 +297,7 @@ impl EventSink for QueueSink {
             self.chunk.clear();
             return;
         }
+        let bytes = self.chunk.waiting;
         let mut state = self.queue.lock();
         match state.chunks.back_mut() {
             Some(last) if last.has_room_for(&self.chunk) => last.append(&mut self.chunk),
@@ -288,13 +307,16 @@ impl EventSink for QueueSink {
             }
         }
         self.queue.length.fetch_add(count, Ordering::SeqCst);
+        self.queue.bytes.fetch_add(bytes, Ordering::Relaxed);
         if state.waiting > 0 {
             self.queue.arrived.notify_all();
         }
     }
 
     fn has_room(&mut self) -> bool {
-        self.queue.len() + self.chunk.rows.len() < self.capacity || self.is_orphaned()
+        let has_places = self.queue.len() + self.chunk.rows.len() < self.capacity.events;
+        let bytes = self.queue.bytes.load(Ordering::Relaxed) + self.chunk.waiting;
+        has_places && bytes < self.capacity.bytes || self.is_orphaned()
     }
 }
 
