@@ -38,6 +38,14 @@ pub(crate) struct EventQueue {
     arrived: Condvar,
     /// Events in `state`, to be read without the lock.
     length: AtomicUsize,
+    /// Bytes of their payloads.
+    bytes: AtomicUsize,
+}
+
+/// How much may wait: while less than both does, there is room for one event more of any size.
+pub(crate) struct Capacity {
+    pub(crate) events: usize,
+    pub(crate) bytes: usize,
 }
 
 #[derive(Default)]
@@ -63,6 +71,8 @@ struct Chunk {
     error: Option<Error>,
     /// The first row that has not been received.
     next: usize,
+    /// Payload bytes of the rows that have not been received.
+    waiting: usize,
 }
 
 impl EventQueue {
@@ -114,9 +124,10 @@ impl EventQueue {
         error: &mut Option<Error>,
     ) -> Option<(Row, f64, Bytes)> {
         let mut state = self.lock();
-        let before = *left;
+        let (before, mut bytes) = (*left, 0);
         let mut large = None;
         while let Some(chunk) = state.chunks.front_mut() {
+            bytes += chunk.waiting;
             *left -= chunk.move_small(writer, *left);
             if chunk.error.is_some() && chunk.told_of_error() {
                 *error = chunk.error.take();
@@ -125,6 +136,7 @@ impl EventQueue {
                 large = chunk.take_large(writer);
                 *left -= usize::from(large.is_some());
             }
+            bytes -= chunk.waiting;
             if chunk.next < chunk.rows.len() {
                 break;
             }
@@ -142,6 +154,7 @@ impl EventQueue {
             writer.note_more();
         }
         self.length.fetch_sub(before - *left, Ordering::SeqCst);
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
         large
     }
 
@@ -172,6 +185,7 @@ impl Chunk {
         } else {
             self.bytes.extend_from_slice(&parts.payload);
         }
+        self.waiting += place.1;
         self.rows.push([kind, place.0 as u32, place.1 as u32, u32::from(parts.code)]);
         self.times.push(time);
         if parts.error.is_some() {
@@ -195,6 +209,7 @@ impl Chunk {
         self.times.append(&mut other.times);
         self.bytes.append(&mut other.bytes);
         self.large.append(&mut other.large);
+        self.waiting += other.waiting;
         self.error = other.error.take().or_else(|| self.error.take());
         other.clear();
     }
@@ -213,6 +228,8 @@ impl Chunk {
             let start = first as usize;
             let bytes = &self.bytes[start..start + end_of(&rows[count - 1])];
             writer.append(rows, &self.times[self.next..self.next + count], bytes);
+            // Not the bytes copied: some lie between payloads.
+            self.waiting -= rows.iter().map(|row| row[2] as usize).sum::<usize>();
             self.next += count;
         } else if small > 0 {
             writer.need(rows[0][2] as usize);
@@ -236,6 +253,7 @@ impl Chunk {
             return None;
         }
         let time = self.times[self.next];
+        self.waiting -= length as usize;
         self.next += 1;
         Some(([kind & !IS_LARGE, offset, length, code], time, self.large.pop_front()?))
     }
@@ -247,6 +265,7 @@ impl Chunk {
         self.large.clear();
         self.error = None;
         self.next = 0;
+        self.waiting = 0;
     }
 }
 
@@ -255,13 +274,13 @@ pub(crate) struct QueueSink {
     queue: Arc<EventQueue>,
     /// What no receiver sees yet.
     chunk: Chunk,
-    capacity: usize,
+    capacity: Capacity,
     text_as_buffer: bool,
     clock: Clock,
 }
 
 impl QueueSink {
-    pub(crate) fn new(queue: &Arc<EventQueue>, capacity: usize, text_as_buffer: bool) -> Self {
+    pub(crate) fn new(queue: &Arc<EventQueue>, capacity: Capacity, text_as_buffer: bool) -> Self {
         let (chunk, clock) = (Chunk::default(), Clock::default());
         Self { queue: Arc::clone(queue), chunk, capacity, text_as_buffer, clock }
     }
@@ -292,6 +311,7 @@ impl EventSink for QueueSink {
             self.chunk.clear();
             return;
         }
+        let bytes = self.chunk.waiting;
         let mut state = self.queue.lock();
         match state.chunks.back_mut() {
             Some(last) if last.has_room_for(&self.chunk) => last.append(&mut self.chunk),
@@ -301,13 +321,16 @@ impl EventSink for QueueSink {
             }
         }
         self.queue.length.fetch_add(count, Ordering::SeqCst);
+        self.queue.bytes.fetch_add(bytes, Ordering::Relaxed);
         if state.waiting > 0 {
             self.queue.arrived.notify_all();
         }
     }
 
     fn has_room(&mut self) -> bool {
-        self.queue.len() + self.chunk.rows.len() < self.capacity || self.is_orphaned()
+        let has_places = self.queue.len() + self.chunk.rows.len() < self.capacity.events;
+        let bytes = self.queue.bytes.load(Ordering::Relaxed) + self.chunk.waiting;
+        has_places && bytes < self.capacity.bytes || self.is_orphaned()
     }
 }
 

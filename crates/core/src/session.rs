@@ -242,6 +242,11 @@ impl Session {
         self.options.event_capacity
     }
 
+    /// How many bytes of their payloads may wait, but for one message more.
+    pub fn event_capacity_bytes(&self) -> usize {
+        self.options.event_capacity_bytes
+    }
+
     /// Whether messages can be sent.
     pub fn is_open(&self) -> bool {
         self.connection.is_open()
