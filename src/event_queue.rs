@@ -15,8 +15,9 @@ use std::{
 use bytes::Bytes;
 use s9_websocket_core::{Error, EventSink, WebSocketEvent};
 
-use crate::batch::{BatchWriter, Kind, Parts, Row};
+use crate::batch::{BatchWriter, Kind, Parts, Row, aligned};
 use crate::clock::Clock;
+use crate::wide_text;
 
 /// The most events in a chunk: as many as in a batch.
 const CHUNK_EVENTS: usize = 1024;
@@ -178,18 +179,33 @@ impl State {
 }
 
 impl Chunk {
-    fn push(&mut self, kind: Kind, payload: Bytes, code: u16, time: f64) {
-        let (offset, length) = (self.bytes.len() as u32, payload.len() as u32);
-        self.waiting += payload.len();
-        let kind = if payload.len() < LARGE {
-            self.bytes.extend_from_slice(&payload);
-            kind as u32
-        } else {
-            self.large.push_back(payload);
-            kind as u32 | IS_LARGE
+    fn push(&mut self, parts: Parts, time: f64) {
+        self.bytes.resize(aligned(self.bytes.len()), 0);
+        let mut place = (self.bytes.len(), parts.payload.len());
+        let mut kind = parts.kind as u32;
+        let written = match parts.wide_text() {
+            Some(text) => wide_text::room_for(text.len()),
+            None => parts.payload.len(),
         };
-        self.rows.push([kind, offset, length, u32::from(code)]);
+        if written >= LARGE {
+            let payload = parts.wide_text().map_or_else(|| parts.payload.clone(), wide_text::widened);
+            place.1 = payload.len();
+            self.large.push_back(payload);
+            kind |= IS_LARGE;
+        } else if let Some(text) = parts.wide_text() {
+            self.bytes.resize(place.0 + written, 0);
+            let (unaligned, length) = wide_text::widen(text, &mut self.bytes[place.0..]);
+            place = (place.0 + unaligned, length);
+            self.bytes.truncate(place.0 + length);
+        } else {
+            self.bytes.extend_from_slice(&parts.payload);
+        }
+        self.waiting += place.1;
+        self.rows.push([kind, place.0 as u32, place.1 as u32, u32::from(parts.code)]);
         self.times.push(time);
+        if parts.error.is_some() {
+            self.error = parts.error;
+        }
     }
 
     /// Whether all of another chunk fits behind what is in this one.
@@ -200,6 +216,7 @@ impl Chunk {
 
     /// Moves all of `other`, from which nothing has been received, behind what is in this one.
     fn append(&mut self, other: &mut Self) {
+        self.bytes.resize(aligned(self.bytes.len()), 0);
         let base = self.bytes.len() as u32;
         self.rows.extend(
             other.rows.iter().map(|&[kind, offset, length, code]| [kind, offset + base, length, code]),
@@ -226,7 +243,8 @@ impl Chunk {
             let start = first as usize;
             let bytes = &self.bytes[start..start + end_of(&rows[count - 1])];
             writer.append(rows, &self.times[self.next..self.next + count], bytes);
-            self.waiting -= bytes.len();
+            // Not the bytes copied: some lie between payloads.
+            self.waiting -= rows.iter().map(|row| row[2] as usize).sum::<usize>();
             self.next += count;
         } else if small > 0 {
             writer.need(rows[0][2] as usize);
@@ -296,11 +314,7 @@ impl EventSink for QueueSink {
         if self.chunk.rows.len() >= CHUNK_EVENTS || self.chunk.bytes.len() >= CHUNK_BYTES {
             self.publish();
         }
-        let Parts { kind, payload, code, error } = Parts::of(event, self.text_as_buffer);
-        self.chunk.push(kind, payload, code, self.clock.milliseconds(at));
-        if error.is_some() {
-            self.chunk.error = error;
-        }
+        self.chunk.push(Parts::of(event, self.text_as_buffer), self.clock.milliseconds(at));
     }
 
     fn publish(&mut self) {
