@@ -254,6 +254,11 @@ impl BatchWriter<'_> {
         error.map_or(Written::Whole, Written::Error)
     }
 
+    /// Whether nothing has been written.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
     /// How many more events there is room for.
     pub(crate) fn places(&self) -> usize {
         self.batch.times.borrow().len() - self.count

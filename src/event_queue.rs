@@ -57,6 +57,8 @@ struct State {
     closed: bool,
     /// Receivers that wait for `arrived`.
     waiting: usize,
+    /// A receiver found nothing since the last event came: it has come back from acting on that.
+    was_found_empty: bool,
 }
 
 #[derive(Default)]
@@ -89,13 +91,15 @@ impl EventQueue {
 
     /// Whether something waits, or nothing can come any more.
     pub(crate) fn is_worth_a_look(&self) -> bool {
-        let state = self.lock();
-        state.closed || !state.chunks.is_empty()
+        self.lock().is_worth_a_look()
     }
 
     /// Waits until [`is_worth_a_look`](Self::is_worth_a_look), `longest` at most; whether it is.
     pub(crate) fn wait(&self, longest: Duration) -> bool {
         let mut state = self.lock();
+        if state.is_worth_a_look() {
+            return true;
+        }
         state.waiting += 1;
         let (mut state, _) = self
             .arrived
@@ -124,6 +128,9 @@ impl EventQueue {
         error: &mut Option<Error>,
     ) -> Option<(Row, f64, Bytes)> {
         let mut state = self.lock();
+        if writer.is_empty() {
+            state.is_worth_a_look();
+        }
         let (before, mut bytes) = (*left, 0);
         let mut large = None;
         while let Some(chunk) = state.chunks.front_mut() {
@@ -160,6 +167,14 @@ impl EventQueue {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// For a receiver that is about to wait or to take something.
+    fn is_worth_a_look(&mut self) -> bool {
+        self.was_found_empty |= self.chunks.is_empty();
+        self.closed || !self.chunks.is_empty()
     }
 }
 
@@ -313,6 +328,7 @@ impl EventSink for QueueSink {
         }
         let bytes = self.chunk.waiting;
         let mut state = self.queue.lock();
+        state.was_found_empty = false;
         match state.chunks.back_mut() {
             Some(last) if last.has_room_for(&self.chunk) => last.append(&mut self.chunk),
             _ => {
@@ -331,6 +347,10 @@ impl EventSink for QueueSink {
         let has_places = self.queue.len() + self.chunk.rows.len() < self.capacity.events;
         let bytes = self.queue.bytes.load(Ordering::Relaxed) + self.chunk.waiting;
         has_places && bytes < self.capacity.bytes || self.is_orphaned()
+    }
+
+    fn is_answered(&mut self) -> bool {
+        self.is_orphaned() || self.queue.lock().was_found_empty
     }
 }
 

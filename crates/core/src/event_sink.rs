@@ -38,6 +38,13 @@ pub trait EventSink: Send + 'static {
     fn has_room(&mut self) -> bool {
         true
     }
+
+    /// Whether whoever receives has come back for more since the last event was published, and so has
+    /// answered it if that is to be answered. While it says no, the end of the connection waits, for
+    /// half a second at most, if it was read right behind such events.
+    fn is_answered(&mut self) -> bool {
+        true
+    }
 }
 
 /// An event and when its bytes were read.
