@@ -222,7 +222,7 @@ fn a_full_event_channel_holds_the_server_up_and_loses_nothing() {
 fn an_event_channel_is_full_by_bytes_too() {
     const SIZE: usize = 10_000;
     let (full, wait) = mpsc::channel::<()>();
-    let server = serve(false, move |mut peer| {
+    let server = serve(false, move |peer| {
         let (mut ours, beginning) =
             (peer.tcp.try_clone().unwrap(), [0x82, 0x7e, (SIZE >> 8) as u8, SIZE as u8]);
         // Past tungstenite, whose writes would wait: what the kernel takes is what the client is to read.
