@@ -21,5 +21,6 @@ mod join_handle;
 mod logger;
 mod options;
 mod socket;
+mod uv;
 mod wake;
 mod watcher;
