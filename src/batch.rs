@@ -28,6 +28,8 @@ pub(crate) const NEEDS_SLAB: u32 = 0x2_0000;
 pub(crate) const IDLE: u32 = 0x1_0000;
 /// The batch ended because it was full.
 pub(crate) const MORE: u32 = 0x4_0000;
+/// Nothing can come any more.
+pub(crate) const OVER: u32 = 0x8_0000;
 
 /// A descriptor.
 pub(crate) type Row = [u32; FIELDS];

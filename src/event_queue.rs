@@ -7,7 +7,7 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -37,6 +37,8 @@ pub(crate) struct EventQueue {
     arrived: Condvar,
     /// Events in `state`, to be read without the lock.
     length: AtomicUsize,
+    /// Nothing can come any more; set under the lock.
+    closed: AtomicBool,
 }
 
 #[derive(Default)]
@@ -44,8 +46,6 @@ struct State {
     /// None is empty.
     chunks: VecDeque<Chunk>,
     spare: Vec<Chunk>,
-    /// Nothing can come any more.
-    closed: bool,
     /// Receivers that wait for `arrived`.
     waiting: usize,
 }
@@ -70,32 +70,28 @@ impl EventQueue {
         self.length.load(Ordering::SeqCst)
     }
 
-    /// Whether nothing waits and nothing can come any more.
-    pub(crate) fn is_over(&self) -> bool {
-        let state = self.lock();
-        state.closed && state.chunks.is_empty()
+    /// Whether nothing more can come.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
     }
 
-    /// Whether something waits, or nothing can come any more.
-    pub(crate) fn is_worth_a_look(&self) -> bool {
-        let state = self.lock();
-        state.closed || !state.chunks.is_empty()
-    }
-
-    /// Waits until [`is_worth_a_look`](Self::is_worth_a_look), `longest` at most; whether it is.
+    /// Waits until something is there or nothing can come any more, `longest` at most; whether it is so.
     pub(crate) fn wait(&self, longest: Duration) -> bool {
         let mut state = self.lock();
         state.waiting += 1;
         let (mut state, _) = self
             .arrived
-            .wait_timeout_while(state, longest, |state| !state.closed && state.chunks.is_empty())
+            .wait_timeout_while(state, longest, |state| !self.is_closed() && state.chunks.is_empty())
             .unwrap_or_else(PoisonError::into_inner);
         state.waiting -= 1;
-        state.closed || !state.chunks.is_empty()
+        self.is_closed() || !state.chunks.is_empty()
     }
 
     /// Moves events into a batch, `max` at most; the error that one of them tells of.
     pub(crate) fn take(&self, writer: &mut BatchWriter<'_>, max: usize) -> Option<Error> {
+        if self.len() == 0 {
+            return None;
+        }
         let (mut left, mut error) = (max, None);
         loop {
             let large = self.take_small(writer, &mut left, &mut error);
@@ -302,7 +298,9 @@ impl Drop for QueueSink {
     /// Nothing more comes.
     fn drop(&mut self) {
         self.publish();
-        self.queue.lock().closed = true;
+        let state = self.queue.lock();
+        self.queue.closed.store(true, Ordering::SeqCst);
+        drop(state);
         self.queue.arrived.notify_all();
     }
 }
