@@ -19,10 +19,10 @@ use s9_websocket_core::{
 };
 
 use crate::{
-    batch::{NEEDS_SLAB, NativeBatch, OVER},
+    batch::{NEEDS_SLAB, NativeBatch},
     clock::slice_of,
     error::{NativeError, Result, thrown},
-    event_queue::{EventQueue, QueueSink},
+    event_queue::{Capacity, EventQueue, QueueSink},
     wake::{Hold, Wake},
 };
 
@@ -43,7 +43,8 @@ impl Channels {
     /// Gives a session channels, to be run on a thread.
     pub(crate) fn of(session: Session, text_as_buffer: bool) -> (ThreadedSession<QueueSink>, Arc<Self>) {
         let events = Arc::new(EventQueue::default());
-        let sink = QueueSink::new(&events, session.event_capacity(), text_as_buffer);
+        let capacity = Capacity { events: session.event_capacity(), bytes: session.event_capacity_bytes() };
+        let sink = QueueSink::new(&events, capacity, text_as_buffer);
         let client = ThreadedSession::new(session, sink);
         let channels = Arc::new(Self {
             handle: NEXT_HANDLE.fetch_add(1, Ordering::Relaxed),
@@ -125,14 +126,11 @@ impl NativeReceiver {
     /// blocks.
     #[napi(catch_unwind)]
     pub fn take(&self, env: Env, batch: &NativeBatch, max: u32) -> u32 {
-        // Asked before: what came last may have come in between.
-        let is_closed = self.channels.events.is_closed();
         let mut writer = batch.begin(env, self.channels.text_as_buffer);
         if let Some(error) = self.channels.events.take(&mut writer, max as usize) {
             self.error.replace(Some(error));
         }
-        let status = writer.finish();
-        if status == 0 && is_closed { OVER } else { status }
+        writer.finish()
     }
 
     /// As `take`; if nothing is there, it has the wake called once events come and keeps the event loop

@@ -24,3 +24,4 @@ mod socket;
 mod uv;
 mod wake;
 mod watcher;
+mod wide_text;

@@ -242,6 +242,16 @@ impl Session {
         self.options.event_capacity
     }
 
+    /// How many bytes of their payloads may wait, but for one message more.
+    pub fn event_capacity_bytes(&self) -> usize {
+        self.options.event_capacity_bytes
+    }
+
+    /// Whether the next step acts on an end of the peer's that has been read.
+    pub(crate) fn has_read_end(&self) -> bool {
+        self.connection.has_read_end()
+    }
+
     /// Whether messages can be sent.
     pub fn is_open(&self) -> bool {
         self.connection.is_open()
