@@ -149,14 +149,15 @@ struct ThreadHandler<S: EventSink> {
 }
 
 impl<S: EventSink> ThreadHandler<S> {
-    /// Shows and tells of the events of a turn.
-    fn publish(&mut self) {
-        if std::mem::take(&mut self.is_unpublished) {
-            if let Some(sink) = &mut self.sink {
-                sink.publish();
-            }
-            self.signal.fire();
+    /// Shows and tells of the events of a turn; whether that woke someone.
+    fn publish(&mut self) -> bool {
+        if !std::mem::take(&mut self.is_unpublished) {
+            return false;
         }
+        if let Some(sink) = &mut self.sink {
+            sink.publish();
+        }
+        self.signal.fire()
     }
 
     /// Whether the end of the connection is known and has to wait for the answers to what came before.
@@ -234,8 +235,13 @@ fn run_on_thread<S: EventSink>(link: &Link, mut handler: ThreadHandler<S>, mut w
             // Before the events are published: whoever answers them finds the session free.
             waiter.announce();
         }
-        handler.publish();
+        let woke = handler.publish();
         let Some((interest, longest)) = next_wait else { continue };
+        if woke {
+            // To whoever woke, if it shares this processor. Were this thread to sleep first, an answer to what
+            // is sent now would find the processor idle, and waking that takes longer than all else here.
+            thread::yield_now();
+        }
         let waited = waiter.wait(&[(SOCKET, interest)], longest, || handler.has_work()).map(drop);
         if let Err(error) = waited
             && let Some(running) = link.outlet().as_mut()
