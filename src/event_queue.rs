@@ -293,6 +293,13 @@ impl EventSink for QueueSink {
         }
     }
 
+    fn rest(&mut self) {
+        if self.chunk.rows.is_empty() {
+            self.chunk = Chunk::default();
+        }
+        self.queue.lock().spare = Vec::new();
+    }
+
     fn has_room(&mut self) -> bool {
         self.queue.len() + self.chunk.rows.len() < self.capacity || self.is_orphaned()
     }

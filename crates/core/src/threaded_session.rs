@@ -1,6 +1,9 @@
 //! A session with a thread of its own: commands come over a channel, events go to a sink.
 
-use std::thread;
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use crate::{
     channel::{ControlSender, commands},
@@ -20,6 +23,9 @@ use crate::{
 /// Stack of a client's thread. Its deepest call is a TLS read under tungstenite, with tracing: some
 /// 30 KiB; sinks and the listeners of an `EventSignal` run on it too. Only what is touched is resident.
 const STACK_SIZE: usize = 256 << 10;
+
+/// A thread that has received nothing for this long, or up to twice as long, keeps no memory for more.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// A session to be run on a thread of its own, whose events go to a sink.
 ///
@@ -58,7 +64,7 @@ impl<S: EventSink> ThreadedSession<S> {
     /// Gives a session a channel for commands, to be run on a thread.
     pub fn new(mut session: Session, sink: S) -> Self {
         session.uncork_all();
-        let (control, commands) = commands(session.options().max_buffered_amount);
+        let (control, commands) = commands(session.max_buffered_amount());
         let signal = EventSignal::default();
         let response = session.response().clone();
         let handler = ThreadHandler {
@@ -77,7 +83,7 @@ impl<S: EventSink> ThreadedSession<S> {
     pub fn run(&mut self) -> Result<thread::JoinHandle<()>> {
         let (mut session, handler) =
             self.idle.take().ok_or(Error::SocketUnavailable("the client's thread has it already"))?;
-        let affinity = session.options().cpu_affinity;
+        let affinity = session.cpu_affinity();
         session.set_non_blocking()?;
         session.lift_buffer_limit();
         let waiter = session.take_waiter()?;
@@ -147,6 +153,14 @@ impl<S: EventSink> ThreadHandler<S> {
             self.signal.fire();
         }
     }
+
+    /// Gives back the memory that only the next message would need.
+    fn rest(&mut self) {
+        Session::release_spare();
+        if let Some(sink) = &mut self.sink {
+            sink.rest();
+        }
+    }
 }
 
 impl<S: EventSink> S9WebSocketClientHandler<Session> for ThreadHandler<S> {
@@ -189,6 +203,7 @@ impl<S: EventSink> Drop for ThreadHandler<S> {
 /// Runs the session until it has quit; the same turns as in [`run`](crate::run), with the session locked
 /// for each and free for senders while this thread sleeps.
 fn run_on_thread<S: EventSink>(link: &Link, mut handler: ThreadHandler<S>, mut waiter: Waiter) {
+    let mut quiet = Quiet::default();
     loop {
         let mut outlet = link.outlet();
         let Some(running) = outlet.as_mut() else { return };
@@ -209,12 +224,41 @@ fn run_on_thread<S: EventSink>(link: &Link, mut handler: ThreadHandler<S>, mut w
         }
         handler.publish();
         let Some((interest, longest)) = next_wait else { continue };
+        let longest = quiet.longest_wait(turn, longest, || handler.rest());
         let waited = waiter.wait(&[(SOCKET, interest)], longest, || handler.has_work()).map(drop);
         if let Err(error) = waited
             && let Some(running) = link.outlet().as_mut()
         {
             running.session.fail_waiting(error);
         }
+    }
+}
+
+/// How long a thread has received nothing.
+#[derive(Default)]
+struct Quiet {
+    since: Option<Instant>,
+}
+
+impl Quiet {
+    /// The longest wait after a turn, cut so that `rest` is called in time. The clock is not read where
+    /// something came.
+    fn longest_wait(
+        &mut self,
+        turn: Turn,
+        longest: Option<Duration>,
+        rest: impl FnOnce(),
+    ) -> Option<Duration> {
+        if turn == Turn::Busy {
+            self.since = None;
+            return Some(longest.map_or(QUIET, |longest| longest.min(QUIET)));
+        }
+        let left = QUIET.saturating_sub(self.since.get_or_insert_with(Instant::now).elapsed());
+        if left.is_zero() {
+            rest();
+            return longest;
+        }
+        Some(longest.map_or(left, |longest| longest.min(left)))
     }
 }
 
