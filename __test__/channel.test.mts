@@ -271,23 +271,29 @@ test.serial('what_one_receiver_leaves_another_can_take', async t => {
   t.is(kept, 0);
 });
 
-test.serial('a_full_channel_holds_the_peer_up_and_loses_nothing', async t => {
+/** Of the messages with which a channel is filled. */
+const LENGTH = 60_000;
+
+/** A client that takes nothing until `full` events wait; then all has to come, in order. */
+async function filled(
+  t: ExecutionContext,
+  options: AsyncNonBlockingOptionsInit,
+  full: number,
+): Promise<void> {
   const wanted = 3_000;
-  const padding = 'x'.repeat(60_000);
   let written = 0;
   const peer = await upgradingPeer(async socket => {
     socket.resume();
     while (written < wanted) {
-      const taken = socket.write(textFrame(`${written++} ${padding}`));
+      const taken = socket.write(textFrame(`${written++} `.padEnd(LENGTH, 'x')));
       if (!taken) await once(socket, 'drain');
     }
     socket.end();
   });
   t.teardown(() => peer.close());
-  const capacity = 16;
-  const client = await AsyncClient.connect(peer.url, { eventCapacity: capacity });
+  const client = await AsyncClient.connect(peer.url, options);
   client.run();
-  await until(client.eventRx, capacity);
+  await until(client.eventRx, full);
   globalThis.gc?.();
   const before = process.memoryUsage().rss;
   // The kernel's buffers fill, and then nothing moves any more.
@@ -297,7 +303,7 @@ test.serial('a_full_channel_holds_the_peer_up_and_loses_nothing', async t => {
     await new Promise(resolve => setTimeout(resolve, 200));
   }
   t.true(held < wanted / 2, `the peer got rid of ${held} of ${wanted} messages`);
-  t.is(client.eventRx.length, capacity);
+  t.is(client.eventRx.length, full);
   const grown = (process.memoryUsage().rss - before) / 2 ** 20;
   t.true(grown < 60, `memory grew by ${grown} MiB`);
 
@@ -309,4 +315,22 @@ test.serial('a_full_channel_holds_the_peer_up_and_loses_nothing', async t => {
     numbers,
     Array.from({ length: wanted }, (_, number) => number),
   );
+}
+
+test.serial('a_full_channel_holds_the_peer_up_and_loses_nothing', async t => {
+  await filled(t, { eventCapacity: 16 }, 16);
+});
+
+test.serial('a_channel_full_by_bytes_holds_the_peer_up_and_loses_nothing', async t => {
+  // `activated` has none, and a message is taken while there is any room.
+  await filled(t, { eventCapacityBytes: 15 * LENGTH + 1 }, 17);
+});
+
+test.serial('a_channel_takes_a_message_larger_than_its_bound_on_bytes', async t => {
+  const { client, eventRx, say } = await running(t, { eventCapacityBytes: 1 });
+  for (const text of ['a', 'b'.repeat(1 << 20)]) {
+    say(text);
+    t.is(textOf(await eventRx.recv()), text);
+  }
+  client.controlTx.send(ControlMessage.close());
 });

@@ -118,6 +118,13 @@ const ENDINGS: Record<string, Ending> = {
   },
 };
 
+const TWO = frame(Opcode.Text, 'two');
+/** A peer's Close and a violation, and what either is answered with. */
+const LAST: ReadonlyArray<[Buffer, number]> = [
+  [closeFrame(4002), 4002],
+  [frame(Opcode.Text, '', { rsv: 4 }), 1002],
+];
+
 for (const tls of [false, true]) {
   for (const [name, way] of Object.entries(WAYS)) {
     const title = `${name}_${tls ? 'over_tls' : 'plain'}`;
@@ -136,6 +143,24 @@ for (const tls of [false, true]) {
         );
       });
     }
+
+    test.serial(`${title}_answers_messages_that_were_read_with_the_peers_end`, async t => {
+      for (const [last, code] of LAST) {
+        const steps = [{ send: Buffer.concat([frame(Opcode.Text, 'one'), TWO, last]) }];
+        const scene = await server.play(
+          [ACCEPT, ...steps, { awaits: Opcode.Close }, { end: 'fin' }],
+          tls,
+        );
+        await observed(t, way, scene.url, scene.options, (event, speaker) => {
+          if (event.type === 'textMessage') speaker.text(event.data);
+        });
+        const { frames } = await scene.report();
+        t.deepEqual(
+          frames.map(({ payload }) => payload),
+          [Buffer.from('one'), Buffer.from('two'), closeFrame(code).subarray(2)],
+        );
+      }
+    });
 
     if (!tls) continue;
     test.serial(`${name}_takes_a_truncated_tls_stream_for_no_end`, async t => {

@@ -59,37 +59,17 @@ const DRIPPING: Record<string, Uint8Array> = {
   an_upgrade: Buffer.from('HTTP/1.1 101 Switching Protocols\r\nX-Slow: '),
 };
 
-/** Of a client on a thread: as many events as its channel holds. */
-const MESSAGE = 1 << 10;
+/** Of a client on a thread: as much as its channel holds, by events or by bytes. */
 const EVENTS = 65_536;
-const CAPACITY = 256;
+const BYTES = 64 * MIB;
+const CAPACITY = { eventCapacity: 256, eventCapacityBytes: 4 * MIB };
 
 for (const [name, way] of Object.entries(WAYS)) {
-  test.serial(`${name}_in_slow_javascript_holds_a_fast_server_up`, async t => {
-    const isOnThread = /thread|blocking_run$/.test(name);
-    const options = name === 'async_channels' ? { eventCapacity: CAPACITY } : {};
-    const { url, cells } = flooding;
-    let received = 0;
-    let grown = 0;
-    let written = 0;
-    const before = resident();
-    const events: string[] = [];
-    await way.run(`${url}/messages/${MESSAGE}`, options as Options, event => {
-      if (event.type !== 'binaryMessage') return void events.push(event.type);
-      if (received++ > 0) return;
-      // As slow as can be: nothing of this thread goes on until the server's write has blocked.
-      const outcome = Atomics.wait(cells, Cell.Blocked, 0, HANGS);
-      t.not(outcome, 'timed-out', 'the server was never held up');
-      written = Atomics.load(cells, Cell.Bytes);
-      grown = resident() - before;
-    });
-    // What the kernel's buffers hold, some MiB on either side, and the events that a channel does.
-    const held = isOnThread ? EVENTS * (MESSAGE + 64) : 0;
-    isBelow(t, written, 2 * held + SLACK, 'what the server wrote');
-    isBelow(t, grown, 2 * held + SLACK, 'memory');
-    t.is(received, Atomics.load(cells, Cell.Frames));
-    t.deepEqual(events, ['activated', 'connectionClosed', 'quit']);
-  });
+  for (const length of [64, 1 << 10, MIB]) {
+    test.serial(`${name}_in_slow_javascript_holds_a_fast_server_of_${length}_bytes_up`, t =>
+      heldUp(t, name, length),
+    );
+  }
 
   test.serial(`${name}_reads_no_more_pings_than_it_can_answer`, async t => {
     const before = resident();
@@ -146,6 +126,33 @@ for (const [name, way] of Object.entries(WAYS)) {
       t.true(took >= 200 && took < HANGS, `${took} ms`);
     });
   }
+}
+
+/** A client whose JavaScript stops at the first message until the server's write has blocked. */
+async function heldUp(t: ExecutionContext, name: string, length: number): Promise<void> {
+  const isOnThread = /thread|blocking_run$/.test(name);
+  const options = name === 'async_channels' ? CAPACITY : {};
+  const { url, cells } = flooding;
+  let received = 0;
+  let grown = 0;
+  let written = 0;
+  const before = resident();
+  const events: string[] = [];
+  await WAYS[name]!.run(`${url}/messages/${length}`, options as Options, event => {
+    if (event.type !== 'binaryMessage') return void events.push(event.type);
+    if (received++ > 0) return;
+    // As slow as can be: nothing of this thread goes on until the server's write has blocked.
+    const outcome = Atomics.wait(cells, Cell.Blocked, 0, HANGS);
+    t.not(outcome, 'timed-out', 'the server was never held up');
+    written = Atomics.load(cells, Cell.Bytes);
+    grown = resident() - before;
+  });
+  // What the kernel's buffers hold, some MiB on either side, and what a channel does.
+  const held = isOnThread ? Math.min(EVENTS * (length + 64), BYTES) + length : 0;
+  isBelow(t, written, held + SLACK, 'what the server wrote');
+  isBelow(t, grown, 2 * held + SLACK, 'memory');
+  t.is(received, Atomics.load(cells, Cell.Frames));
+  t.deepEqual(events, ['activated', 'connectionClosed', 'quit']);
 }
 
 /** A client of a server that pings without end and reads no pong; what it is told but for the pings. */

@@ -40,6 +40,7 @@ const ONLY: Record<string, string> = {
   readTimeout: 'blocking',
   writeTimeout: 'blocking',
   eventCapacity: 'async',
+  eventCapacityBytes: 'async',
 };
 
 const NOT_A_NUMBER = ['5', true, {}, [], 5n, Symbol('five'), () => 5];
@@ -67,6 +68,7 @@ const REFUSED: Record<string, readonly unknown[]> = {
   receiveBufferSize: NOT_A_SIZE.filter(value => value !== null),
   sendBufferSize: NOT_A_SIZE.filter(value => value !== null),
   eventCapacity: [0, -1, 0.5, Number.NaN, 2 ** 24 + 1, null, ...NOT_A_NUMBER],
+  eventCapacityBytes: NOT_A_SIZE,
   textFormat: ['', 'Buffer', 'bytes', ...NOT_A_STRING],
   localAddress: ['', 'localhost', '127.0.0.1:80', '[::1]', ...NOT_A_STRING.slice(0, 2), {}],
   subprotocols: ['feed', [''], ['a b'], ['a', 'a'], ['a,b'], [5], [null], {}, 5, null],
@@ -239,6 +241,7 @@ const VALID: Record<string, unknown> = {
   readTimeout: 10,
   writeTimeout: null,
   eventCapacity: 1,
+  eventCapacityBytes: 1,
 };
 
 // Parsed options are internal; where a parser took two forms for different things, all else would.

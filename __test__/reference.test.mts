@@ -41,6 +41,7 @@ const OPTIONS: Record<keyof (BlockingOptionsInit & AsyncNonBlockingOptionsInit),
   readTimeout: true,
   writeTimeout: true,
   eventCapacity: true,
+  eventCapacityBytes: true,
 };
 
 const TLS_OPTIONS: Record<keyof TlsOptions, true> = {

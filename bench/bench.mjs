@@ -128,8 +128,9 @@ function run({ path, frames, task, bothProcessors, longer = 1 }, contender, urls
   const secure = scheme === 'wss';
   const processors = bothProcessors ? `${SERVER},${CLIENT}` : String(CLIENT);
   if (contender.floor) {
-    const options = ['--size', task.size, '--wait', contender.floor, '--milliseconds', length];
-    const words = ['floor', url, ...options, ...(secure ? ['--ca', ca] : [])].map(String);
+    const how = ['--measure', task.measure, '--size', task.size, '--wait', contender.floor];
+    const options = [...how, '--milliseconds', length, ...(secure ? ['--ca', ca] : [])];
+    const words = ['floor', url, ...options].map(String);
     return pinned(processors, [programs.bench, ...words]);
   }
   const { module, way, runtime } = contender;

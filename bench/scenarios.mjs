@@ -56,10 +56,10 @@ function* receive(schemes = SCHEMES) {
         const what = { text: 'ASCII text', utf8: 'text with €', binary: 'binary' }[kind];
         yield {
           title: `receive, ${size(bytes)} ${what}, ${scheme}://`,
-          reference: ['ws', 'Bun'],
+          reference: ['ws', 'Bun', 'floor, spinning'],
           path: `${scheme}/flood?wait=spin&size=${bytes}&kind=${kind}`,
           task: { measure: 'receive', size: bytes, kind },
-          contenders: [...ONE_THREAD, ...SLEEPING_THREAD, ...PEERS],
+          contenders: [floor('spin'), ...ONE_THREAD, ...SLEEPING_THREAD, ...PEERS],
         };
       }
     }

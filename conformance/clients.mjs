@@ -13,17 +13,14 @@ const program = join(dirname(fileURLToPath(import.meta.url)), 'client.mjs');
 /** Cases that a client runs at the same time. */
 const LANES = 6;
 
-/**
- * `blocks`: a process runs one case at a time. `onThread`: a thread reads ahead of JavaScript, so that an
- * end is acted on before the messages in front of it are delivered.
- */
+/** `blocks`: a process runs one case at a time. */
 export const CLIENTS = [
   { name: 'core' },
   { name: 'non-blocking run' },
   { name: 'non-blocking runSync', blocks: true },
-  { name: 'blocking run', onThread: true },
+  { name: 'blocking run' },
   { name: 'blocking runSync', blocks: true },
-  { name: 'async channels', onThread: true },
+  { name: 'async channels' },
 ];
 
 /** The name that the reports have for a client. */

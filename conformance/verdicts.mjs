@@ -34,24 +34,23 @@ function isWorse([behavior, close, code], [wantedBehavior, wantedClose, wantedCo
   );
 }
 
-/** What is expected of every client, and of those on a thread where that differs. */
+/** What is expected of every client, by case. */
 function readExpected() {
   return JSON.parse(readFileSync(EXPECTED, 'utf8'));
-}
-
-function wantedOf(expected, { onThread = false }, id) {
-  return (onThread && expected.onThread[id]) || expected.everywhere[id] || ['OK', 'OK', 1000];
 }
 
 /** Every case in which a client is not what is expected. */
 export function compare(cases, results) {
   const expected = readExpected();
-  const deviations = cases.flatMap(id =>
-    results.map(result => {
-      const wanted = wantedOf(expected, result.client, id);
-      return { id, name: result.client.name, got: got(result, id), wanted };
-    }),
-  );
+  const deviations = cases.flatMap(id => {
+    const wanted = expected[id] ?? ['OK', 'OK', 1000];
+    return results.map(result => ({
+      id,
+      name: result.client.name,
+      got: got(result, id),
+      wanted,
+    }));
+  });
   const differing = deviations.filter(({ got, wanted }) => !isSame(got, wanted));
   return {
     worse: differing.filter(({ got, wanted }) => isWorse(got, wanted)),
@@ -59,25 +58,18 @@ export function compare(cases, results) {
   };
 }
 
-/** Expects from now on what the suite said; where clients of a kind differ, the worst of it. */
+/** Expects from now on what the suite said; where clients differ, the worst of it. */
 export function update(cases, results) {
   const expected = readExpected();
-  const worstOf = (id, some) =>
-    some.map(result => got(result, id)).reduce((worst, one) => (isWorse(one, worst) ? one : worst));
-  const here = results.filter(({ client }) => !client.onThread);
-  const threads = results.filter(({ client }) => client.onThread);
   for (const id of cases) {
-    expected.everywhere[id] = worstOf(id, here);
-    expected.onThread[id] = worstOf(id, threads);
-    if (isSame(expected.onThread[id], expected.everywhere[id])) delete expected.onThread[id];
+    expected[id] = results
+      .map(result => got(result, id))
+      .reduce((worst, one) => (isWorse(one, worst) ? one : worst));
   }
-  const sections = Object.entries(expected).map(([name, verdicts]) => {
-    const lines = Object.keys(verdicts)
-      .sort(byNumbers)
-      .map(id => `    "${id}": ${JSON.stringify(verdicts[id]).replaceAll(',', ', ')}`);
-    return `  "${name}": {\n${lines.join(',\n')}\n  }`;
-  });
-  writeFileSync(EXPECTED, `{\n${sections.join(',\n')}\n}\n`);
+  const lines = Object.keys(expected)
+    .sort(byNumbers)
+    .map(id => `  "${id}": ${JSON.stringify(expected[id]).replaceAll(',', ', ')}`);
+  writeFileSync(EXPECTED, `{\n${lines.join(',\n')}\n}\n`);
 }
 
 function byNumbers(one, other) {

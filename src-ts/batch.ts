@@ -15,6 +15,7 @@ export const enum Kind {
   Error = 7,
   Quit = 8,
   TextAsBytes = 9,
+  TextUtf16 = 10,
 }
 
 /** A descriptor is `[kind, offset, length, code]`. */
@@ -45,7 +46,12 @@ const LARGE_MESSAGE = SLAB_BYTES / 2;
 interface Slab extends Buffer {
   latin1Slice(start: number, end: number): string;
   utf8Slice(start: number, end: number): string;
+  ucs2Slice(start: number, end: number): string;
 }
+
+// Until 24, Node decodes UTF-8 a byte at a time: at 1 KiB of Chinese text 3.9 µs, where widening in
+// native code and taking that over take 0.5 µs. Later ones and Bun are as fast by themselves.
+addon.widenText(Number.parseInt(process.versions.node, 10) < 24);
 
 /** A batch of events. */
 export class Batch {
@@ -93,6 +99,11 @@ export class Batch {
   /** Text that is all ASCII. */
   latin1(start: number, end: number): string {
     return this.#slab.latin1Slice(start, end);
+  }
+
+  /** Text with other characters, widened. */
+  utf16(start: number, end: number): string {
+    return this.#slab.ucs2Slice(start, end);
   }
 
   /** Text with other characters. */

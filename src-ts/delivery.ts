@@ -113,6 +113,9 @@ export class Delivery<C> {
         case Kind.Binary:
           handler.onBinaryMessage?.(client, batch.view(start, end));
           break;
+        case Kind.TextUtf16:
+          handler.onTextMessage?.(client, batch.utf16(start, end));
+          break;
         case Kind.TextUtf8:
           handler.onTextMessage?.(client, batch.utf8(start, end));
           break;
@@ -151,7 +154,7 @@ function messagesIn(descriptors: Uint32Array, count: number): number {
   let messages = count;
   while (messages > 0) {
     const kind = descriptors[(messages - 1) * Field.Count] as number;
-    if (kind < Kind.ConnectionClosed || kind === Kind.TextAsBytes) break;
+    if (kind < Kind.ConnectionClosed || kind > Kind.Quit) break;
     messages--;
   }
   return messages;

@@ -37,6 +37,8 @@ export function readEvent(
       return { type: 'activated', receivedAt };
     case Kind.TextAscii:
       return { type: 'textMessage', data: batch.latin1(start, end), receivedAt };
+    case Kind.TextUtf16:
+      return { type: 'textMessage', data: batch.utf16(start, end), receivedAt };
     case Kind.TextUtf8:
       return { type: 'textMessage', data: batch.utf8(start, end), receivedAt };
     case Kind.TextAsBytes:

@@ -105,6 +105,12 @@ export interface AsyncNonBlockingOptionsInit extends NonBlockingOptionsInit {
    * When it is full the socket is read no further, so the peer feels it; nothing is dropped.
    */
   eventCapacity?: number;
+  /**
+   * Most bytes of payloads waiting in the channel, but for one message more. Default 64 MiB.
+   *
+   * It is full when either bound is reached.
+   */
+  eventCapacityBytes?: number;
 }
 
 let valuesOf: (builder: OptionsBuilder<CommonOptionsInit>) => CommonOptionsInit;
@@ -271,6 +277,11 @@ export class AsyncNonBlockingOptions extends OptionsBuilder<AsyncNonBlockingOpti
   /** Most events waiting in the channel; when it is full the socket is read no further. */
   eventCapacity(events: number): this {
     return this.set('eventCapacity', events);
+  }
+
+  /** Most bytes of payloads waiting in the channel, but for one message more. */
+  eventCapacityBytes(bytes: number): this {
+    return this.set('eventCapacityBytes', bytes);
   }
 }
 

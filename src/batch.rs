@@ -2,7 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    ptr,
+    ptr, slice,
     time::Instant,
 };
 
@@ -18,6 +18,7 @@ use s9_websocket_core::{CloseFrame, Error, WebSocketEvent};
 use crate::{
     clock::Clock,
     error::{Result, napi_failure},
+    wide_text,
 };
 
 /// Numbers of a descriptor: kind, offset, length, close code.
@@ -46,6 +47,7 @@ pub(crate) enum Kind {
     Error = 7,
     Quit = 8,
     TextBuffer = 9,
+    WideText = 10,
 }
 
 impl Kind {
@@ -58,9 +60,15 @@ impl Kind {
 /// The kinds of payloads that JavaScript may keep views of.
 const VIEWED: [u32; 4] = [Kind::Binary as u32, Kind::Ping as u32, Kind::Pong as u32, Kind::TextBuffer as u32];
 
+/// Where a payload begins that goes behind `end`: V8 copies UTF-16 twice where it is at an odd address.
+pub(crate) fn aligned(end: usize) -> usize {
+    end.next_multiple_of(2)
+}
+
 /// What an event is written as.
 pub(crate) struct Parts {
     pub(crate) kind: Kind,
+    /// As it was received: wide text is widened when it is written.
     pub(crate) payload: Bytes,
     pub(crate) code: u16,
     /// For which there is a place elsewhere.
@@ -68,6 +76,12 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
+    /// The text to be widened, if it is one.
+    pub(crate) fn wide_text(&self) -> Option<&str> {
+        // SAFETY: the core gives out as text only what it knows to be UTF-8.
+        matches!(self.kind, Kind::WideText).then(|| unsafe { str::from_utf8_unchecked(&self.payload) })
+    }
+
     pub(crate) fn of(event: WebSocketEvent, text_as_buffer: bool) -> Self {
         let plain = |kind, payload| Self { kind, payload, code: 0, error: None };
         match event {
@@ -77,6 +91,8 @@ impl Parts {
                     Kind::TextBuffer
                 } else if text.is_ascii() {
                     Kind::AsciiText
+                } else if wide_text::is_wanted() {
+                    Kind::WideText
                 } else {
                     Kind::Utf8Text
                 };
@@ -209,11 +225,18 @@ impl BatchWriter<'_> {
     }
 
     pub(crate) fn write(&mut self, event: WebSocketEvent, at: Instant) -> Written {
-        let Parts { kind, payload, code, error } = Parts::of(event, self.text_as_buffer);
-        let Some(offset) = self.place(&payload) else {
-            self.needed = Some(payload.len());
+        let parts = Parts::of(event, self.text_as_buffer);
+        let (needed, placed) = match parts.wide_text() {
+            Some(text) => (wide_text::room_for(text.len()), self.place_wide(text)),
+            None => (parts.payload.len(), self.place(&parts.payload).map(|at| (at, parts.payload.len()))),
+        };
+        let Parts { kind, payload, code, error } = parts;
+        let Some((offset, length)) = placed else {
+            self.needed = Some(needed);
             return Written::NoRoom(match kind {
-                Kind::AsciiText | Kind::Utf8Text | Kind::TextBuffer => WebSocketEvent::TextMessage(payload),
+                Kind::AsciiText | Kind::Utf8Text | Kind::WideText | Kind::TextBuffer => {
+                    WebSocketEvent::TextMessage(payload)
+                }
                 Kind::Ping => WebSocketEvent::Ping(payload),
                 Kind::Pong => WebSocketEvent::Pong(payload),
                 Kind::ConnectionClosed => {
@@ -226,9 +249,14 @@ impl BatchWriter<'_> {
         if kind.is_viewed() && !payload.is_empty() {
             self.batch.reusable.set(None);
         }
-        let row = [kind as u32, offset as u32, payload.len() as u32, u32::from(code)];
+        let row = [kind as u32, offset as u32, length as u32, u32::from(code)];
         self.describe(&[row], &[self.batch.clock.milliseconds(at)]);
         error.map_or(Written::Whole, Written::Error)
+    }
+
+    /// Whether nothing has been written.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count == 0
     }
 
     /// How many more events there is room for.
@@ -238,7 +266,7 @@ impl BatchWriter<'_> {
 
     /// How many more payload bytes there is room for.
     pub(crate) fn room(&mut self) -> usize {
-        self.slab().1.saturating_sub(self.batch.next.get())
+        self.slab().1.saturating_sub(aligned(self.batch.next.get()))
     }
 
     /// Appends events for which there is room, with `bytes` for their payloads, one behind the other.
@@ -298,10 +326,11 @@ impl BatchWriter<'_> {
 
     /// Copies a payload to the slab and returns its offset; `None` if it does not fit.
     fn place(&mut self, payload: &[u8]) -> Option<usize> {
-        let offset = self.batch.next.get();
+        let next = self.batch.next.get();
         if payload.is_empty() {
-            return Some(offset);
+            return Some(next);
         }
+        let offset = aligned(next);
         let (slab, length) = self.slab();
         let end = offset.checked_add(payload.len())?;
         if end > length {
@@ -312,6 +341,18 @@ impl BatchWriter<'_> {
         unsafe { ptr::copy_nonoverlapping(payload.as_ptr(), slab.add(offset), payload.len()) };
         self.batch.next.set(end);
         Some(offset)
+    }
+
+    /// Writes text to the slab as UTF-16 and returns its offset and length; `None` if it may not fit.
+    fn place_wide(&mut self, text: &str) -> Option<(usize, usize)> {
+        let start = aligned(self.batch.next.get());
+        let (slab, length) = self.slab();
+        let room = length.checked_sub(start).filter(|&room| room >= wide_text::room_for(text.len()))?;
+        // SAFETY: as in `place`: what is left of the slab is ours while this call runs.
+        let rest = unsafe { slice::from_raw_parts_mut(slab.add(start), room) };
+        let (offset, written) = wide_text::widen(text, rest);
+        self.batch.next.set(start + offset + written);
+        Some((start + offset, written))
     }
 
     fn describe(&mut self, rows: &[Row], at: &[f64]) {

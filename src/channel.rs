@@ -22,7 +22,7 @@ use crate::{
     batch::NativeBatch,
     clock::slice_of,
     error::{NativeError, Result, thrown},
-    event_queue::{EventQueue, QueueSink},
+    event_queue::{Capacity, EventQueue, QueueSink},
     wake::{Hold, Wake},
 };
 
@@ -43,7 +43,8 @@ impl Channels {
     /// Gives a session channels, to be run on a thread.
     pub(crate) fn of(session: Session, text_as_buffer: bool) -> (ThreadedSession<QueueSink>, Arc<Self>) {
         let events = Arc::new(EventQueue::default());
-        let sink = QueueSink::new(&events, session.event_capacity(), text_as_buffer);
+        let capacity = Capacity { events: session.event_capacity(), bytes: session.event_capacity_bytes() };
+        let sink = QueueSink::new(&events, capacity, text_as_buffer);
         let client = ThreadedSession::new(session, sink);
         let channels = Arc::new(Self {
             handle: NEXT_HANDLE.fetch_add(1, Ordering::Relaxed),

@@ -15,8 +15,9 @@ use std::{
 use bytes::Bytes;
 use s9_websocket_core::{Error, EventSink, WebSocketEvent};
 
-use crate::batch::{BatchWriter, Kind, Parts, Row};
+use crate::batch::{BatchWriter, Kind, Parts, Row, aligned};
 use crate::clock::Clock;
+use crate::wide_text;
 
 /// The most events in a chunk: as many as in a batch.
 const CHUNK_EVENTS: usize = 1024;
@@ -37,6 +38,14 @@ pub(crate) struct EventQueue {
     arrived: Condvar,
     /// Events in `state`, to be read without the lock.
     length: AtomicUsize,
+    /// Bytes of their payloads.
+    bytes: AtomicUsize,
+}
+
+/// How much may wait: while less than both does, there is room for one event more of any size.
+pub(crate) struct Capacity {
+    pub(crate) events: usize,
+    pub(crate) bytes: usize,
 }
 
 #[derive(Default)]
@@ -48,6 +57,8 @@ struct State {
     closed: bool,
     /// Receivers that wait for `arrived`.
     waiting: usize,
+    /// A receiver found nothing since the last event came: it has come back from acting on that.
+    was_found_empty: bool,
 }
 
 #[derive(Default)]
@@ -62,6 +73,8 @@ struct Chunk {
     error: Option<Error>,
     /// The first row that has not been received.
     next: usize,
+    /// Payload bytes of the rows that have not been received.
+    waiting: usize,
 }
 
 impl EventQueue {
@@ -78,13 +91,15 @@ impl EventQueue {
 
     /// Whether something waits, or nothing can come any more.
     pub(crate) fn is_worth_a_look(&self) -> bool {
-        let state = self.lock();
-        state.closed || !state.chunks.is_empty()
+        self.lock().is_worth_a_look()
     }
 
     /// Waits until [`is_worth_a_look`](Self::is_worth_a_look), `longest` at most; whether it is.
     pub(crate) fn wait(&self, longest: Duration) -> bool {
         let mut state = self.lock();
+        if state.is_worth_a_look() {
+            return true;
+        }
         state.waiting += 1;
         let (mut state, _) = self
             .arrived
@@ -113,9 +128,13 @@ impl EventQueue {
         error: &mut Option<Error>,
     ) -> Option<(Row, f64, Bytes)> {
         let mut state = self.lock();
-        let before = *left;
+        if writer.is_empty() {
+            state.is_worth_a_look();
+        }
+        let (before, mut bytes) = (*left, 0);
         let mut large = None;
         while let Some(chunk) = state.chunks.front_mut() {
+            bytes += chunk.waiting;
             *left -= chunk.move_small(writer, *left);
             if chunk.error.is_some() && chunk.told_of_error() {
                 *error = chunk.error.take();
@@ -124,6 +143,7 @@ impl EventQueue {
                 large = chunk.take_large(writer);
                 *left -= usize::from(large.is_some());
             }
+            bytes -= chunk.waiting;
             if chunk.next < chunk.rows.len() {
                 break;
             }
@@ -141,6 +161,7 @@ impl EventQueue {
             writer.note_more();
         }
         self.length.fetch_sub(before - *left, Ordering::SeqCst);
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
         large
     }
 
@@ -149,18 +170,42 @@ impl EventQueue {
     }
 }
 
+impl State {
+    /// For a receiver that is about to wait or to take something.
+    fn is_worth_a_look(&mut self) -> bool {
+        self.was_found_empty |= self.chunks.is_empty();
+        self.closed || !self.chunks.is_empty()
+    }
+}
+
 impl Chunk {
-    fn push(&mut self, kind: Kind, payload: Bytes, code: u16, time: f64) {
-        let (offset, length) = (self.bytes.len() as u32, payload.len() as u32);
-        let kind = if payload.len() < LARGE {
-            self.bytes.extend_from_slice(&payload);
-            kind as u32
-        } else {
-            self.large.push_back(payload);
-            kind as u32 | IS_LARGE
+    fn push(&mut self, parts: Parts, time: f64) {
+        self.bytes.resize(aligned(self.bytes.len()), 0);
+        let mut place = (self.bytes.len(), parts.payload.len());
+        let mut kind = parts.kind as u32;
+        let written = match parts.wide_text() {
+            Some(text) => wide_text::room_for(text.len()),
+            None => parts.payload.len(),
         };
-        self.rows.push([kind, offset, length, u32::from(code)]);
+        if written >= LARGE {
+            let payload = parts.wide_text().map_or_else(|| parts.payload.clone(), wide_text::widened);
+            place.1 = payload.len();
+            self.large.push_back(payload);
+            kind |= IS_LARGE;
+        } else if let Some(text) = parts.wide_text() {
+            self.bytes.resize(place.0 + written, 0);
+            let (unaligned, length) = wide_text::widen(text, &mut self.bytes[place.0..]);
+            place = (place.0 + unaligned, length);
+            self.bytes.truncate(place.0 + length);
+        } else {
+            self.bytes.extend_from_slice(&parts.payload);
+        }
+        self.waiting += place.1;
+        self.rows.push([kind, place.0 as u32, place.1 as u32, u32::from(parts.code)]);
         self.times.push(time);
+        if parts.error.is_some() {
+            self.error = parts.error;
+        }
     }
 
     /// Whether all of another chunk fits behind what is in this one.
@@ -171,6 +216,7 @@ impl Chunk {
 
     /// Moves all of `other`, from which nothing has been received, behind what is in this one.
     fn append(&mut self, other: &mut Self) {
+        self.bytes.resize(aligned(self.bytes.len()), 0);
         let base = self.bytes.len() as u32;
         self.rows.extend(
             other.rows.iter().map(|&[kind, offset, length, code]| [kind, offset + base, length, code]),
@@ -178,6 +224,7 @@ impl Chunk {
         self.times.append(&mut other.times);
         self.bytes.append(&mut other.bytes);
         self.large.append(&mut other.large);
+        self.waiting += other.waiting;
         self.error = other.error.take().or_else(|| self.error.take());
         other.clear();
     }
@@ -196,6 +243,8 @@ impl Chunk {
             let start = first as usize;
             let bytes = &self.bytes[start..start + end_of(&rows[count - 1])];
             writer.append(rows, &self.times[self.next..self.next + count], bytes);
+            // Not the bytes copied: some lie between payloads.
+            self.waiting -= rows.iter().map(|row| row[2] as usize).sum::<usize>();
             self.next += count;
         } else if small > 0 {
             writer.need(rows[0][2] as usize);
@@ -219,6 +268,7 @@ impl Chunk {
             return None;
         }
         let time = self.times[self.next];
+        self.waiting -= length as usize;
         self.next += 1;
         Some(([kind & !IS_LARGE, offset, length, code], time, self.large.pop_front()?))
     }
@@ -230,6 +280,7 @@ impl Chunk {
         self.large.clear();
         self.error = None;
         self.next = 0;
+        self.waiting = 0;
     }
 }
 
@@ -238,13 +289,13 @@ pub(crate) struct QueueSink {
     queue: Arc<EventQueue>,
     /// What no receiver sees yet.
     chunk: Chunk,
-    capacity: usize,
+    capacity: Capacity,
     text_as_buffer: bool,
     clock: Clock,
 }
 
 impl QueueSink {
-    pub(crate) fn new(queue: &Arc<EventQueue>, capacity: usize, text_as_buffer: bool) -> Self {
+    pub(crate) fn new(queue: &Arc<EventQueue>, capacity: Capacity, text_as_buffer: bool) -> Self {
         let (chunk, clock) = (Chunk::default(), Clock::default());
         Self { queue: Arc::clone(queue), chunk, capacity, text_as_buffer, clock }
     }
@@ -263,11 +314,7 @@ impl EventSink for QueueSink {
         if self.chunk.rows.len() >= CHUNK_EVENTS || self.chunk.bytes.len() >= CHUNK_BYTES {
             self.publish();
         }
-        let Parts { kind, payload, code, error } = Parts::of(event, self.text_as_buffer);
-        self.chunk.push(kind, payload, code, self.clock.milliseconds(at));
-        if error.is_some() {
-            self.chunk.error = error;
-        }
+        self.chunk.push(Parts::of(event, self.text_as_buffer), self.clock.milliseconds(at));
     }
 
     fn publish(&mut self) {
@@ -279,7 +326,9 @@ impl EventSink for QueueSink {
             self.chunk.clear();
             return;
         }
+        let bytes = self.chunk.waiting;
         let mut state = self.queue.lock();
+        state.was_found_empty = false;
         match state.chunks.back_mut() {
             Some(last) if last.has_room_for(&self.chunk) => last.append(&mut self.chunk),
             _ => {
@@ -288,6 +337,7 @@ impl EventSink for QueueSink {
             }
         }
         self.queue.length.fetch_add(count, Ordering::SeqCst);
+        self.queue.bytes.fetch_add(bytes, Ordering::Relaxed);
         if state.waiting > 0 {
             self.queue.arrived.notify_all();
         }
@@ -301,7 +351,13 @@ impl EventSink for QueueSink {
     }
 
     fn has_room(&mut self) -> bool {
-        self.queue.len() + self.chunk.rows.len() < self.capacity || self.is_orphaned()
+        let has_places = self.queue.len() + self.chunk.rows.len() < self.capacity.events;
+        let bytes = self.queue.bytes.load(Ordering::Relaxed) + self.chunk.waiting;
+        has_places && bytes < self.capacity.bytes || self.is_orphaned()
+    }
+
+    fn is_answered(&mut self) -> bool {
+        self.is_orphaned() || self.queue.lock().was_found_empty
     }
 }
 

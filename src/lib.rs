@@ -23,3 +23,4 @@ mod options;
 mod socket;
 mod wake;
 mod watcher;
+mod wide_text;

@@ -70,6 +70,9 @@ pub(crate) fn non_blocking(given: &Object<'_>, has_channels: bool) -> Result<Opt
     for value in values(given, "")? {
         core = match value.name.as_str() {
             "eventCapacity" if has_channels => core.event_capacity(value.usize()?).map_err(thrown)?,
+            "eventCapacityBytes" if has_channels => {
+                core.event_capacity_bytes(value.usize()?).map_err(thrown)?
+            }
             _ => connection_option!(core, text_as_buffer, &value).ok_or_else(|| value.unknown())?,
         };
     }

@@ -1,4 +1,4 @@
-//! The floor: round trips of a client that does nothing but the system calls, the framing and the
+//! The floor: a client that does nothing but the system calls, the framing and, where it sends, the
 //! masking. No client of JavaScript can be faster on the same socket.
 
 use std::{
@@ -18,20 +18,30 @@ use crate::{
 /// Not counted.
 const WARM_UP: Duration = Duration::from_millis(200);
 
-/// Measures round trips and prints them as JSON.
+/// What one read of a flood takes at most: as much as clients read at a time.
+const READ: usize = 64 << 10;
+
+/// Measures round trips, or messages a second, and prints them as JSON.
 pub(crate) fn measure(url: &str, options: &Options) -> Result<(), Failure> {
     let size = options.number("size", 64)?;
-    let milliseconds = options.number("milliseconds", 1000)?;
+    let duration = Duration::from_millis(options.number("milliseconds", 1000)? as u64);
     let wait = match options.text("wait") {
         Some("block") => Wait::Block,
         None | Some("spin") => Wait::Spin,
         Some(other) => return Err(format!("--wait {other:?}: spin or block").into()),
     };
-    let mut client = Client::connect(url, options.text("ca"), wait)?;
-    let payload = vec![b'x'; size];
-    client.exchange(&payload, WARM_UP)?;
+    let client = Client::connect(url, options.text("ca"), wait)?;
+    match options.text("measure") {
+        None | Some("rtt") => measure_round_trips(client, &vec![b'x'; size], duration),
+        Some("receive") => measure_receiving(client, size, duration),
+        Some(other) => Err(format!("--measure {other:?}: rtt or receive").into()),
+    }
+}
+
+fn measure_round_trips(mut client: Client, payload: &[u8], duration: Duration) -> Result<(), Failure> {
+    client.exchange(payload, WARM_UP)?;
     let before = processor_time();
-    let times = client.exchange(&payload, Duration::from_millis(milliseconds as u64))?;
+    let times = client.exchange(payload, duration)?;
     let spent = processor_time() - before;
     let figures: Vec<String> =
         times.iter().map(|time| format!("{:.2}", time.as_nanos() as f64 / 1e3)).collect();
@@ -42,6 +52,50 @@ pub(crate) fn measure(url: &str, options: &Options) -> Result<(), Failure> {
         times.len()
     );
     Ok(())
+}
+
+fn measure_receiving(mut client: Client, size: usize, duration: Duration) -> Result<(), Failure> {
+    let mut flood = Flood { bytes: vec![0; READ], next: 0, kept: 0, messages: 0 };
+    flood.follow(&mut client.stream, WARM_UP)?;
+    flood.messages = 0;
+    let (before, start) = (processor_time(), Instant::now());
+    flood.follow(&mut client.stream, duration)?;
+    let (spent, seconds) = (processor_time() - before, start.elapsed().as_secs_f64());
+    let messages = flood.messages;
+    println!(
+        "{{\"perSecond\":{},\"megabytesPerSecond\":{},\"cpu\":{},\"messages\":{messages}}}",
+        messages as f64 / seconds,
+        (messages * size) as f64 / seconds / 1e6,
+        spent.as_micros(),
+    );
+    Ok(())
+}
+
+/// Counts frames and looks at nothing but their headers: payloads stay where the kernel puts them.
+struct Flood {
+    bytes: Vec<u8>,
+    /// Where in the next read the next header begins.
+    next: usize,
+    /// Bytes of a header that the end of a read has cut off.
+    kept: usize,
+    messages: usize,
+}
+
+impl Flood {
+    fn follow(&mut self, stream: &mut Stream, duration: Duration) -> io::Result<()> {
+        let until = Instant::now() + duration;
+        while Instant::now() < until {
+            let end = self.kept + stream.read(&mut self.bytes[self.kept..])?;
+            while let Some(frame) = self.bytes[..end].get(self.next..).and_then(Frame::parse) {
+                self.next += frame.end;
+                self.messages += 1;
+            }
+            self.kept = end.saturating_sub(self.next);
+            self.bytes.copy_within(end - self.kept..end, 0);
+            self.next = self.next.saturating_sub(end);
+        }
+        Ok(())
+    }
 }
 
 struct Client {

@@ -12,7 +12,7 @@ use std::{env, process::ExitCode};
 
 const USAGE: &str = "\
 usage: s9-bench serve [--cpu N] [--ca-out FILE] [--frames FOLDER]   the server, on ws:// and wss://
-       s9-bench floor URL --size N --wait spin|block [--ca FILE] [--milliseconds N]
+       s9-bench floor URL --size N --wait spin|block [--measure rtt|receive] [--ca FILE] [--milliseconds N]
        s9-bench pin CPU[,CPU...] COMMAND [ARGUMENT...]   a command on these processors";
 
 fn main() -> ExitCode {

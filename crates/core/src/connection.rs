@@ -196,6 +196,11 @@ impl<S> Connection<S> {
         self.holds_end = hold;
     }
 
+    /// Whether the peer's end has been read and waits for the next step.
+    pub(crate) fn has_read_end(&self) -> bool {
+        matches!(self.state, State::EndRead(_))
+    }
+
     /// Whether `Quit` has been given out.
     pub(crate) fn has_ended(&self) -> bool {
         matches!(self.state, State::Ended)

@@ -41,6 +41,19 @@ pub enum WebSocketEvent {
     Quit,
 }
 
+impl WebSocketEvent {
+    /// Bytes of its payload, for the bound on what waits.
+    pub(crate) fn payload_size(&self) -> usize {
+        match self {
+            Self::TextMessage(data) | Self::BinaryMessage(data) | Self::Ping(data) | Self::Pong(data) => {
+                data.len()
+            }
+            Self::ConnectionClosed(frame) => frame.reason.len(),
+            Self::Activated | Self::Error(_) | Self::Quit => 0,
+        }
+    }
+}
+
 /// Code and reason of a Close frame (RFC 6455, section 5.5.1).
 ///
 /// ```

@@ -1,6 +1,6 @@
 //! Where the thread of a client puts its events. Knows no connection.
 
-use std::time::Instant;
+use std::{collections::VecDeque, time::Instant};
 
 use crossbeam_channel::Sender;
 
@@ -41,6 +41,13 @@ pub trait EventSink: Send + 'static {
     fn has_room(&mut self) -> bool {
         true
     }
+
+    /// Whether whoever receives has come back for more since the last event was published, and so has
+    /// answered it if that is to be answered. While it says no, the end of the connection waits, for
+    /// half a second at most, if it was read right behind such events.
+    fn is_answered(&mut self) -> bool {
+        true
+    }
 }
 
 /// An event and when its bytes were read.
@@ -64,17 +71,35 @@ pub struct ReceivedEvent {
 pub(crate) struct ChannelSink {
     /// Not `bounded`: that allocates all its slots at once, 5 MiB at the default capacity. The bound is
     /// kept by not reading the socket, and the last two events of a life are never held up by it.
-    pub(crate) events: Sender<ReceivedEvent>,
-    pub(crate) capacity: usize,
+    events: Sender<ReceivedEvent>,
+    capacity: usize,
+    capacity_bytes: usize,
+    /// Payload sizes of what waits, and of what was received since this was last looked at: the channel
+    /// tells only how many wait.
+    sizes: VecDeque<usize>,
+    bytes: usize,
+}
+
+impl ChannelSink {
+    pub(crate) fn new(events: Sender<ReceivedEvent>, capacity: usize, capacity_bytes: usize) -> Self {
+        Self { events, capacity, capacity_bytes, sizes: VecDeque::new(), bytes: 0 }
+    }
 }
 
 impl EventSink for ChannelSink {
     fn put(&mut self, event: WebSocketEvent, at: Instant) {
+        let size = event.payload_size();
+        self.sizes.push_back(size);
+        self.bytes += size;
         // Fails when nobody can receive any more: then nobody misses it.
         let _ = self.events.send(ReceivedEvent { event, at });
     }
 
     fn has_room(&mut self) -> bool {
-        self.events.len() < self.capacity
+        let waiting = self.events.len();
+        while self.sizes.len() > waiting {
+            self.bytes -= self.sizes.pop_front().unwrap_or(0);
+        }
+        waiting < self.capacity && self.bytes < self.capacity_bytes
     }
 }

@@ -51,6 +51,7 @@ pub(crate) struct ConnectionOptions {
     pub(crate) quick_ack: Option<bool>,
     pub(crate) cpu_affinity: Option<usize>,
     pub(crate) event_capacity: usize,
+    pub(crate) event_capacity_bytes: usize,
     pub(crate) tls: TlsOptions,
 }
 
@@ -76,6 +77,7 @@ impl Default for ConnectionOptions {
             quick_ack: None,
             cpu_affinity: None,
             event_capacity: 65_536,
+            event_capacity_bytes: 64 << 20,
             tls: TlsOptions::default(),
         }
     }
@@ -361,6 +363,15 @@ impl NonBlockingOptions {
         self.connection.event_capacity = events;
         Ok(self)
     }
+
+    /// Most bytes of payloads waiting in the channel of the async client, 1 to 1 GiB; 64 MiB by default.
+    ///
+    /// As `event_capacity`, with which it holds together. A message is read while there is any room, so
+    /// that the last one may exceed it.
+    pub fn event_capacity_bytes(mut self, bytes: usize) -> Result<Self> {
+        self.connection.event_capacity_bytes = positive_size("eventCapacityBytes", bytes)?;
+        Ok(self)
+    }
 }
 
 /// Options of the blocking client.
@@ -420,6 +431,7 @@ mod tests {
             format!("invalid maxFrameSize: {} (allowed: 1 to 1073741824)", usize::MAX)
         );
         assert!(message(options().event_capacity(0)).contains("eventCapacity"));
+        assert!(message(options().event_capacity_bytes(0)).contains("eventCapacityBytes"));
         assert!(message(options().keep_alive(Some(Duration::from_millis(999)))).contains("keepAlive"));
         assert!(message(options().cpu_affinity(Some(1024))).contains("cpuAffinity"));
         assert!(message(options().subprotocols(["a", "a"])).contains("given twice"));

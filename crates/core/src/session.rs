@@ -45,6 +45,7 @@ pub struct Session {
     close_timeout: Duration,
     max_buffered_amount: usize,
     event_capacity: usize,
+    event_capacity_bytes: usize,
     cpu_affinity: Option<usize>,
     wait: Wait,
     /// The timeouts of a blocking client.
@@ -131,6 +132,7 @@ impl Session {
             close_timeout: options.close_timeout,
             max_buffered_amount: options.max_buffered_amount,
             event_capacity: options.event_capacity,
+            event_capacity_bytes: options.event_capacity_bytes,
             cpu_affinity: options.cpu_affinity,
             wait,
             timeouts: None,
@@ -247,6 +249,16 @@ impl Session {
     /// How many events may wait at most for a receiver on another thread.
     pub fn event_capacity(&self) -> usize {
         self.event_capacity
+    }
+
+    /// How many bytes of their payloads may wait, but for one message more.
+    pub fn event_capacity_bytes(&self) -> usize {
+        self.event_capacity_bytes
+    }
+
+    /// Whether the next step acts on an end of the peer's that has been read.
+    pub(crate) fn has_read_end(&self) -> bool {
+        self.connection.has_read_end()
     }
 
     /// Whether messages can be sent.
@@ -392,6 +404,10 @@ impl Session {
 
     pub(crate) fn max_buffered_amount(&self) -> usize {
         self.max_buffered_amount
+    }
+
+    pub(crate) fn close_timeout(&self) -> Duration {
+        self.close_timeout
     }
 
     pub(crate) fn cpu_affinity(&self) -> Option<usize> {

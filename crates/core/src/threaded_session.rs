@@ -23,6 +23,9 @@ use crate::{
 /// Stack of a client's thread. Its deepest call is a TLS read under tungstenite, with tracing: some
 /// 30 KiB; sinks and the listeners of an `EventSignal` run on it too. Only what is touched is resident.
 const STACK_SIZE: usize = 256 << 10;
+/// How long the peer's end waits for the answers to what came before it: a receiver that is busy for longer
+/// must not keep the peer from its answer.
+const LONGEST_FOR_ANSWERS: Duration = Duration::from_millis(500);
 
 /// A thread that has received nothing for this long, or up to twice as long, keeps no memory for more.
 const QUIET: Duration = Duration::from_secs(1);
@@ -73,6 +76,8 @@ impl<S: EventSink> ThreadedSession<S> {
             signal: signal.clone(),
             is_unpublished: false,
             was_full: false,
+            end_read_at: None,
+            awaits_answers: false,
         };
         Self { control, signal, response, idle: Some((session, handler)) }
     }
@@ -141,6 +146,9 @@ struct ThreadHandler<S: EventSink> {
     is_unpublished: bool,
     /// The turn ended for want of room: there may be more to read than the socket knows of.
     was_full: bool,
+    /// Since when the end of the connection waits for answers.
+    end_read_at: Option<Instant>,
+    awaits_answers: bool,
 }
 
 impl<S: EventSink> ThreadHandler<S> {
@@ -161,11 +169,23 @@ impl<S: EventSink> ThreadHandler<S> {
             sink.rest();
         }
     }
+
+    /// Whether the end of the connection is known and has to wait for the answers to what came before.
+    fn has_to_wait_with_end(&mut self, session: &Session) -> bool {
+        if !session.has_read_end() {
+            return false;
+        }
+        let since = *self.end_read_at.get_or_insert_with(Instant::now);
+        let longest = session.close_timeout().min(LONGEST_FOR_ANSWERS);
+        since.elapsed() < longest && self.sink.as_mut().is_some_and(|sink| !sink.is_answered())
+    }
 }
 
 impl<S: EventSink> S9WebSocketClientHandler<Session> for ThreadHandler<S> {
     fn on_poll(&mut self, session: &mut Session) {
         self.was_full = false;
+        // Asked before: the answers of a receiver that has come back are among the commands by then.
+        self.awaits_answers = self.has_to_wait_with_end(session);
         self.commands.carry_out(session);
     }
 
@@ -180,8 +200,12 @@ impl<S: EventSink> S9WebSocketClientHandler<Session> for ThreadHandler<S> {
     }
 
     fn has_room(&mut self) -> bool {
-        self.was_full = !self.sink.as_mut().is_some_and(S::has_room);
+        self.was_full = self.awaits_answers || !self.sink.as_mut().is_some_and(S::has_room);
         !self.was_full
+    }
+
+    fn acts_later(&self) -> bool {
+        true
     }
 
     fn has_work(&mut self) -> bool {

@@ -7,7 +7,16 @@ mod script;
 #[allow(dead_code)]
 mod server;
 
-use std::io::Read;
+use std::{
+    io::Read,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread,
+    time::{Duration, Instant},
+};
 
 use s9_websocket_core::*;
 use script::{BINARY, CLOSE, Frame, PONG, TEXT, client_frames, close_frame, frame, line, raw_frame};
@@ -137,4 +146,74 @@ fn abandoning_a_connection_whose_end_was_read_answers_it() {
         assert_eq!(log, ["activated", "text one", "quit"]);
         assert_eq!(frames, [answer]);
     }
+}
+
+/// Hands events to another thread, which says when it has acted on them.
+struct Posted {
+    events: mpsc::Sender<WebSocketEvent>,
+    is_answered: Arc<AtomicBool>,
+}
+
+impl EventSink for Posted {
+    fn put(&mut self, event: WebSocketEvent, _: Instant) {
+        self.is_answered.store(false, Ordering::SeqCst);
+        let _ = self.events.send(event);
+    }
+
+    fn is_answered(&mut self) -> bool {
+        self.is_answered.load(Ordering::SeqCst)
+    }
+}
+
+/// What a client on a thread sends, whose receiver echoes `lag` after it was told if it does at all.
+fn on_a_thread(bytes: &[Vec<u8>], lag: Option<Duration>) -> (Vec<String>, Vec<Frame>) {
+    let server = serve_raw(bytes.concat(), |mut tcp| {
+        let mut received = Vec::new();
+        // To the end of the stream: nothing may follow the Close frame.
+        let _ = tcp.read_to_end(&mut received);
+        client_frames(&received).0
+    });
+    let options = NonBlockingOptions::new().spin_wait_duration(Some(LONG)).unwrap();
+    let options = options.close_timeout(Duration::from_millis(500)).unwrap();
+    let session = Session::connect_non_blocking(&server.url, &[], options, &Canceller::new()).unwrap();
+    let (events, received) = mpsc::channel();
+    let is_answered = Arc::new(AtomicBool::new(false));
+    let sink = Posted { events, is_answered: Arc::clone(&is_answered) };
+    let mut client = ThreadedSession::new(session, sink);
+    client.run().unwrap();
+    let mut log = Vec::new();
+    while let Ok(event) = received.recv_timeout(LONG) {
+        log.push(line(&event));
+        let Some(lag) = lag else { continue };
+        if let WebSocketEvent::TextMessage(text) = &event {
+            thread::sleep(lag);
+            client.control().send(ControlMessage::SendBinary(text.clone())).unwrap();
+        }
+        if matches!(event, WebSocketEvent::TextMessage(_)) {
+            is_answered.store(true, Ordering::SeqCst);
+        }
+    }
+    (log, server.join())
+}
+
+#[test]
+fn a_receiver_on_another_thread_can_answer_what_was_read_with_the_end() {
+    for (end, told, code) in [
+        (close_frame(4000, "bye"), "closed 4000 bye", Frame::close(4000, "bye")),
+        (raw_frame(VIOLATION, ""), "error ERR_S9_PROTOCOL", Frame::close(1002, "")),
+    ] {
+        // Long enough for the thread to have acted if it did not wait.
+        let (log, frames) = on_a_thread(&[frame(TEXT, "one"), end], Some(Duration::from_millis(20)));
+        assert_eq!(log, ["activated", "text one", told, "quit"]);
+        assert_eq!(frames, [Frame::new(BINARY, "one"), code]);
+    }
+}
+
+#[test]
+fn a_receiver_that_does_not_come_back_keeps_no_peer_waiting() {
+    let begun = Instant::now();
+    let (log, frames) = on_a_thread(&[frame(TEXT, "one"), raw_frame(VIOLATION, "")], None);
+    assert_eq!(log, ["activated", "text one", "error ERR_S9_PROTOCOL", "quit"]);
+    assert_eq!(frames, [Frame::close(1002, "")]);
+    assert!(begun.elapsed() < LONG);
 }

@@ -5,6 +5,7 @@
 mod server;
 
 use std::{
+    io::Write,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -215,6 +216,48 @@ fn a_full_event_channel_holds_the_server_up_and_loses_nothing() {
         assert_eq!(end, ["text while full", "close 1000 ", "end after close"]);
         thread.join().unwrap();
     }
+}
+
+#[test]
+fn an_event_channel_is_full_by_bytes_too() {
+    const SIZE: usize = 10_000;
+    let (full, wait) = mpsc::channel::<()>();
+    let server = serve(false, move |peer| {
+        let (mut ours, beginning) =
+            (peer.tcp.try_clone().unwrap(), [0x82, 0x7e, (SIZE >> 8) as u8, SIZE as u8]);
+        // Past tungstenite, whose writes would wait: what the kernel takes is what the client is to read.
+        for number in 0..10_u8 {
+            ours.write_all(&beginning).unwrap();
+            ours.write_all(&[number; SIZE]).unwrap();
+        }
+        wait.recv_timeout(LONG).unwrap();
+        peer.close(1000, "")
+    });
+    let options = sleepy().event_capacity_bytes(2 * SIZE + 1).unwrap();
+    let mut client = connect(&server.url, options);
+    let thread = client.run().unwrap();
+    // Activated, and messages until there is no room: the third begins below the bound.
+    let start = Instant::now();
+    while client.event_rx.len() < 4 {
+        assert!(start.elapsed() < LONG, "the bound is too low");
+        std::thread::yield_now();
+    }
+    // An answer to this one would pass through the same turns in which more was read.
+    send(&client, "a turn");
+    while client.buffered_amount() > 0 {
+        std::thread::yield_now();
+    }
+    assert_eq!(client.event_rx.len(), 4);
+    full.send(()).unwrap();
+    let numbers: Vec<_> = to_the_end(&client)
+        .into_iter()
+        .filter_map(
+            |event| if let WebSocketEvent::BinaryMessage(data) = event { Some(data[0]) } else { None },
+        )
+        .collect();
+    assert_eq!(numbers, (0..10).collect::<Vec<_>>());
+    assert_eq!(server.join(), ["text a turn", "close 1000 ", "end after close"]);
+    thread.join().unwrap();
 }
 
 #[test]

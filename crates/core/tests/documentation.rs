@@ -85,6 +85,7 @@ fn the_documented_defaults_are_the_defaults() {
         ("maxFrameSize", "max_frame_size"),
         ("maxBufferedAmount", "max_buffered_amount"),
         ("eventCapacity", "event_capacity"),
+        ("eventCapacityBytes", "event_capacity_bytes"),
     ] {
         let row = page.lines().find(|line| line.starts_with(&format!("| `{option}`")));
         let cell = row.unwrap_or_else(|| panic!("{option} has no row")).split('|').nth(6).unwrap();

@@ -100,7 +100,8 @@ impl From<Session> for S9AsyncNonBlockingWebSocketClient {
     /// Gives any session channels, to be run on a thread.
     fn from(session: Session) -> Self {
         let (events, event_rx) = crossbeam_channel::unbounded();
-        let sink = ChannelSink { events, capacity: session.event_capacity() };
+        let (capacity, bytes) = (session.event_capacity(), session.event_capacity_bytes());
+        let sink = ChannelSink::new(events, capacity, bytes);
         let threaded = ThreadedSession::new(session, sink);
         Self { control_tx: threaded.control().clone(), event_rx, threaded }
     }
