@@ -334,6 +334,13 @@ impl EventSink for QueueSink {
         }
     }
 
+    fn rest(&mut self) {
+        if self.chunk.rows.is_empty() {
+            self.chunk = Chunk::default();
+        }
+        self.queue.lock().spare = Vec::new();
+    }
+
     fn has_room(&mut self) -> bool {
         let has_places = self.queue.len() + self.chunk.rows.len() < self.capacity.events;
         let bytes = self.queue.bytes.load(Ordering::Relaxed) + self.chunk.waiting;
