@@ -65,6 +65,35 @@ fn a_fragmented_message_is_delivered_whole_around_the_control_frames_between() {
     assert_eq!(connection.stream().frames(), [Frame::new(PONG, "?")]);
 }
 
+/// What a connection holds of the stream must stay with it, whatever the frames of a message come to.
+#[test]
+fn what_follows_a_fragmented_message_of_any_length_is_not_lost() {
+    for lengths in [[62, 63], [125, 125], [65_535, 1], [65_535, 125], [65_535, 126], [32_768, 32_768]] {
+        let [first, second] = lengths.map(|length| vec![b'x'; length]);
+        let whole = format!("text {}", "x".repeat(lengths.iter().sum()));
+        let following: Vec<_> = (0..9).flat_map(|number| frame(TEXT, number.to_string())).collect();
+        let bytes = [raw_frame(TEXT, first), frame(CONTINUATION, second), following].concat();
+        // Cut everywhere in the messages that follow.
+        for kept_back in 0..=27 {
+            let (now, later) = bytes.split_at(bytes.len() - kept_back);
+            let inputs =
+                [Input::Bytes(now.to_vec()), Input::Block, Input::Bytes(later.to_vec()), Input::Block];
+            let (mut connection, mut other) = (open(inputs), open([]));
+            let mut log = Vec::new();
+            for _ in 0..40 {
+                log.extend(events(&mut connection, Instant::now(), 1));
+                // Another connection of this thread gets nothing of it.
+                assert_eq!(events(&mut other, Instant::now(), 1), [""; 0]);
+            }
+            let expected = (0..9).map(|number| format!("text {number}"));
+            assert!(
+                log.iter().eq([whole.clone()].iter().chain(&expected.collect::<Vec<_>>())),
+                "{lengths:?}"
+            );
+        }
+    }
+}
+
 #[test]
 fn a_message_in_single_bytes_with_would_blocks_between_is_delivered_once() {
     let bytes = frame(TEXT, "slow");
