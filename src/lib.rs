@@ -21,6 +21,7 @@ mod join_handle;
 mod logger;
 mod options;
 mod socket;
+mod uv;
 mod wake;
 mod watcher;
 mod wide_text;

@@ -1,25 +1,23 @@
 //! The protocol state machine over any `Read + Write`. Owns RFC 6455 by way of tungstenite; knows no
 //! socket, no TLS, no clock and no handler.
 
+mod reader;
+mod writer;
+
 use std::{
     collections::VecDeque,
     io::{self, Read, Write},
     time::{Duration, Instant},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tungstenite::{
-    Message, Utf8Bytes,
+    Message,
     error::{CapacityError, ProtocolError},
-    protocol::{
-        Role, WebSocketConfig, WebSocketContext,
-        frame::{
-            Frame, FrameHeader,
-            coding::{CloseCode, Data, OpCode},
-        },
-    },
+    protocol::frame::coding::{CloseCode, Control, Data, OpCode},
 };
 
+use self::{reader::Reader, writer::write_frame};
 use crate::{
     deflate::{Codec, Inbound, MessageKind, PerMessageDeflateAgreement, PerMessageDeflateOptions},
     error::{Error, Result},
@@ -27,15 +25,12 @@ use crate::{
     outbound::Outbound,
 };
 
-/// tungstenite zero-fills up to this much before each read (#547): 0.37 µs an idle read at 16 KiB,
-/// 1.10 µs at its default of 128 KiB.
-const READ_BUFFER_SIZE: usize = 16 << 10;
 /// Largest payload of a control frame (RFC 6455, section 5.5).
 const MAX_CONTROL_PAYLOAD: usize = 125;
 /// Largest close reason: a control payload less the two bytes of the code.
 const MAX_CLOSE_REASON: usize = MAX_CONTROL_PAYLOAD - 2;
-/// Texts above this size are sent from memory of their own, which a connection does not keep.
-const MAX_SHARED_TEXT: usize = 16 << 10;
+const TEXT: OpCode = OpCode::Data(Data::Text);
+const BINARY: OpCode = OpCode::Data(Data::Binary);
 /// Pongs that a peer may leave unread before its pings are read no further.
 const MAX_UNREAD_PONGS: usize = 1024;
 
@@ -116,22 +111,17 @@ impl Default for Limits {
 /// assert!(matches!(events.last(), Some(WebSocketEvent::Quit)));
 /// ```
 pub struct Connection<S> {
-    /// Reads messages and answers none: it believes that its own Close frame is sent. So a peer's Close
-    /// comes as it was sent (tungstenite would make an invalid code 1002, as if the peer had said so).
-    reader: WebSocketContext,
-    /// Writes messages, pongs and the Close frame, and never reads.
-    writer: WebSocketContext,
+    reader: Reader,
     stream: Outbound<Inbound<S>>,
     /// There where compression was agreed on.
     codec: Option<Box<Codec>>,
     state: State,
     activated: bool,
+    close_is_sent: bool,
     /// Accepted messages that wait until the stream has taken what went before them.
     queue: VecDeque<Outgoing>,
     /// Payload bytes in `queue`.
     queued: usize,
-    /// Memory that texts being sent share; used again once they are written.
-    texts: BytesMut,
     unread_pongs: usize,
     /// Whether the end that has been read waits for the next step.
     holds_end: bool,
@@ -140,7 +130,8 @@ pub struct Connection<S> {
 
 /// An accepted message. It is compressed when it is written, so that the order of both is the same.
 struct Outgoing {
-    message: Message,
+    opcode: OpCode,
+    payload: Bytes,
     may_compress: bool,
 }
 
@@ -274,23 +265,15 @@ impl<S: Read + Write> Connection<S> {
             // What cannot be compressed grows when it is. The message itself is measured once inflated.
             max_received = max_received.saturating_add(max_received / 8 + 64);
         }
-        let config = WebSocketConfig::default()
-            .max_message_size(Some(max_received))
-            .max_frame_size(Some(limits.max_frame_size));
         Self {
-            reader: silent_reader(tail, config.read_buffer_size(READ_BUFFER_SIZE)),
-            // Every frame goes to `Outbound` at once.
-            writer: WebSocketContext::new(
-                Role::Client,
-                Some(config.read_buffer_size(0).write_buffer_size(0)),
-            ),
+            reader: Reader::new(tail, max_received, limits.max_frame_size),
             stream: Outbound::new(stream),
             codec,
             state: State::Open,
             activated: false,
+            close_is_sent: false,
             queue: VecDeque::new(),
             queued: 0,
-            texts: BytesMut::new(),
             unread_pongs: 0,
             holds_end: false,
             limits,
@@ -302,6 +285,12 @@ impl<S: Read + Write> Connection<S> {
     /// `now` arms and checks deadlines; it may be stale while [`needs_clock`](Self::needs_clock)
     /// says no.
     pub fn step(&mut self, now: Instant) -> Step {
+        self.step_if(now, |_| true)
+    }
+
+    /// As [`step`](Self::step), for a stream that knows whether it has something to read: `can_read` is
+    /// asked where nothing but new bytes could bring a message.
+    pub(crate) fn step_if(&mut self, now: Instant, can_read: impl FnOnce(&mut S) -> bool) -> Step {
         if !self.activated {
             self.activated = true;
             tracing::debug!("connection activated");
@@ -323,7 +312,7 @@ impl<S: Read + Write> Connection<S> {
         if self.is_past_deadline(now) || self.violation_was_told() {
             return self.finish();
         }
-        if !self.wants_read() {
+        if !self.wants_read() || self.reader.is_starved() && !can_read(self.stream_mut()) {
             return self.idle();
         }
         self.read()
@@ -339,37 +328,40 @@ impl<S: Read + Write> Connection<S> {
 
     /// Sends a text message.
     pub fn send_text(&mut self, text: &str) -> Result<Sent> {
-        let message = self.text_message(text);
-        self.send(message, true)
+        self.send_slice(TEXT, text.as_bytes(), true)
     }
 
     /// Sends a binary message.
     pub fn send_binary(&mut self, data: Bytes) -> Result<Sent> {
-        self.send(Message::Binary(data), true)
+        self.send(BINARY, &data, true, || data.clone())
+    }
+
+    /// Sends a binary message whose bytes are copied only as far as the stream does not take them.
+    pub fn send_binary_slice(&mut self, data: &[u8]) -> Result<Sent> {
+        self.send_slice(BINARY, data, true)
     }
 
     /// Sends a text message uncompressed, whatever was agreed on.
     pub fn send_text_uncompressed(&mut self, text: &str) -> Result<Sent> {
-        let message = self.text_message(text);
-        self.send(message, false)
+        self.send_slice(TEXT, text.as_bytes(), false)
     }
 
     /// Sends a binary message uncompressed, whatever was agreed on.
     pub fn send_binary_uncompressed(&mut self, data: Bytes) -> Result<Sent> {
-        self.send(Message::Binary(data), false)
+        self.send(BINARY, &data, false, || data.clone())
     }
 
     /// Sends a ping of at most 125 bytes (RFC 6455, section 5.5.2).
     pub fn send_ping(&mut self, data: Bytes) -> Result<Sent> {
         check_control_payload("ping payload", &data)?;
-        self.send(Message::Ping(data), false)
+        self.send(OpCode::Control(Control::Ping), &data, false, || data.clone())
     }
 
     /// Sends an unsolicited pong of at most 125 bytes (RFC 6455, section 5.5.3). The pongs that
     /// answer pings are sent without any doing of yours.
     pub fn send_pong(&mut self, data: Bytes) -> Result<Sent> {
         check_control_payload("pong payload", &data)?;
-        self.send(Message::Pong(data), false)
+        self.send(OpCode::Control(Control::Pong), &data, false, || data.clone())
     }
 
     /// Starts the closing handshake; `None` sends code 1000. Messages accepted before go out first.
@@ -448,31 +440,32 @@ impl<S: Read + Write> Connection<S> {
         }
     }
 
-    /// A message of its own with this text; in memory that is there already where that is short.
-    fn text_message(&mut self, text: &str) -> Message {
-        if text.len() > MAX_SHARED_TEXT {
-            return Message::text(text);
-        }
-        self.texts.extend_from_slice(text.as_bytes());
-        // SAFETY: these are the bytes of a `str`: what was there before has been split off.
-        Message::Text(unsafe { Utf8Bytes::from_bytes_unchecked(self.texts.split().freeze()) })
+    fn send_slice(&mut self, opcode: OpCode, payload: &[u8], may_compress: bool) -> Result<Sent> {
+        self.send(opcode, payload, may_compress, || Bytes::copy_from_slice(payload))
     }
 
-    fn send(&mut self, message: Message, may_compress: bool) -> Result<Sent> {
+    /// Sends `payload`, or queues what `owned` makes of it.
+    fn send(
+        &mut self,
+        opcode: OpCode,
+        payload: &[u8],
+        may_compress: bool,
+        owned: impl FnOnce() -> Bytes,
+    ) -> Result<Sent> {
         if !self.is_open() {
             return Err(Error::ConnectionClosed("nothing can be sent once closing has begun"));
         }
-        let (size, buffered) = (message.len(), self.buffered_amount());
+        let (size, buffered) = (payload.len(), self.buffered_amount());
         if buffered.saturating_add(size) > self.limits.max_buffered_amount {
             return Err(Error::WriteBufferFull { size, buffered, limit: self.limits.max_buffered_amount });
         }
-        tracing::trace!(bytes = size, kind = kind_of(&message), "sending");
+        tracing::trace!(bytes = size, kind = kind_of(opcode), "sending");
         if self.stream.is_blocked() {
             self.queued += size;
-            self.queue.push_back(Outgoing { message, may_compress });
+            self.queue.push_back(Outgoing { opcode, payload: owned(), may_compress });
             return Ok(Sent::Queued);
         }
-        self.compress_and_write(message, may_compress);
+        self.write(opcode, payload, may_compress);
         let outbound = &self.stream;
         if let Some(failure) = outbound.failure() {
             return Err(Error::io("sending", io::Error::new(failure.kind(), failure.to_string())));
@@ -480,50 +473,36 @@ impl<S: Read + Write> Connection<S> {
         Ok(if outbound.unsent() == 0 { Sent::Flushed } else { Sent::Queued })
     }
 
-    fn compress_and_write(&mut self, message: Message, may_compress: bool) {
+    fn write(&mut self, opcode: OpCode, payload: &[u8], may_compress: bool) {
         if may_compress && self.codec.is_some() {
-            self.write_compressed(message);
+            self.write_compressed(opcode, payload);
         } else {
-            self.write(message);
+            write_frame(&mut self.stream, opcode, false, payload);
         }
     }
 
     // Out of line, as what follows a Close frame is: in line they cost a plain send 5 ns.
     #[cold]
-    fn write_compressed(&mut self, message: Message) {
-        let Some(codec) = &mut self.codec else { return };
-        let message = compressed(codec, message);
-        self.write(message);
-    }
-
-    #[inline]
-    fn write(&mut self, message: Message) {
-        if let Message::Pong(data) = message {
-            return self.write_pong(data);
+    fn write_compressed(&mut self, opcode: OpCode, payload: &[u8]) {
+        match self.codec.as_mut().and_then(|codec| codec.deflate(payload)) {
+            Some(compressed) => write_frame(&mut self.stream, opcode, true, &compressed),
+            None => write_frame(&mut self.stream, opcode, false, payload),
         }
-        let written = self.writer.write(&mut self.stream, message);
-        // `Outbound` takes everything and no Close frame is sent, so there is nothing to refuse.
-        debug_assert!(written.is_ok(), "{written:?}");
-    }
-
-    #[inline(never)]
-    fn write_pong(&mut self, data: Bytes) {
-        // tungstenite would put a `Message::Pong` aside for the next flush. There is none: with a write
-        // buffer of zero, every frame is written at once.
-        let written = self.writer.write(&mut self.stream, Message::Frame(Frame::pong(data)));
-        debug_assert!(written.is_ok(), "{written:?}");
     }
 
     /// Sends a Close frame unless one has been sent.
     #[cold]
     fn write_close(&mut self, frame: &CloseFrame) {
+        if std::mem::replace(&mut self.close_is_sent, true) {
+            return;
+        }
+        let mut payload = Vec::new();
         // RFC 6455, section 7.1.5: this code stands for a Close frame without one.
-        let frame = (frame.code != CloseFrame::NO_STATUS).then(|| tungstenite::protocol::CloseFrame {
-            code: frame.code.into(),
-            reason: frame.reason.as_str().into(),
-        });
-        let written = self.writer.close(&mut self.stream, frame);
-        debug_assert!(written.is_ok(), "{written:?}");
+        if frame.code != CloseFrame::NO_STATUS {
+            payload.extend_from_slice(&frame.code.to_be_bytes());
+            payload.extend_from_slice(frame.reason.as_bytes());
+        }
+        write_frame(&mut self.stream, OpCode::Control(Control::Close), false, &payload);
     }
 
     /// Moves bytes and queued messages to the stream until it blocks, then the Close frame.
@@ -536,9 +515,9 @@ impl<S: Read + Write> Connection<S> {
                 return;
             }
             self.unread_pongs = 0;
-            let Some(Outgoing { message, may_compress }) = self.queue.pop_front() else { break };
-            self.queued -= message.len();
-            self.compress_and_write(message, may_compress);
+            let Some(Outgoing { opcode, payload, may_compress }) = self.queue.pop_front() else { break };
+            self.queued -= payload.len();
+            self.write(opcode, &payload, may_compress);
         }
         if let State::Closing { unsent, .. } = &mut self.state
             && let Some(frame) = unsent.take()
@@ -621,10 +600,10 @@ impl<S: Read + Write> Connection<S> {
         }
     }
 
-    fn answer_ping(&mut self, data: &Bytes) {
+    fn answer_ping(&mut self, data: &[u8]) {
         // RFC 6455, section 5.5.1: nothing follows a Close frame.
-        if self.writer.can_write() {
-            self.write_pong(data.clone());
+        if !self.close_is_sent {
+            write_frame(&mut self.stream, OpCode::Control(Control::Pong), false, data);
             if self.stream.is_blocked() {
                 self.unread_pongs += 1;
             }
@@ -779,14 +758,6 @@ impl<S: Read + Write> Connection<S> {
     }
 }
 
-/// A context that takes every frame for one that comes after its own Close: it answers nothing.
-fn silent_reader(tail: Vec<u8>, config: WebSocketConfig) -> WebSocketContext {
-    let mut reader = WebSocketContext::from_partially_read(tail, Role::Client, Some(config));
-    let closed = reader.close(&mut io::Cursor::new(Vec::new()), None);
-    debug_assert!(closed.is_ok(), "{closed:?}");
-    reader
-}
-
 fn text_message(text: Bytes) -> Step {
     tracing::trace!(bytes = text.len(), "text message");
     Step::Event(WebSocketEvent::TextMessage(text))
@@ -797,16 +768,10 @@ fn binary_message(data: Bytes) -> Step {
     Step::Event(WebSocketEvent::BinaryMessage(data))
 }
 
-/// The message to be written for this one.
-fn compressed(codec: &mut Codec, message: Message) -> Message {
-    let (kind, data) = match &message {
-        Message::Text(text) => (Data::Text, text.as_bytes()),
-        Message::Binary(data) => (Data::Binary, &data[..]),
-        _ => return message,
-    };
-    let Some(payload) = codec.deflate(data) else { return message };
-    let header = FrameHeader { rsv1: true, opcode: OpCode::Data(kind), ..FrameHeader::default() };
-    Message::Frame(Frame::from_payload(header, payload))
+/// Frees what this thread's connections share: whoever needs it next makes it anew.
+pub(crate) fn release_spare() {
+    reader::release_spare();
+    writer::release_spare();
 }
 
 /// Whether a Close frame may carry this code (RFC 6455, section 7.4, and IANA's registry for it).
@@ -833,13 +798,13 @@ pub(crate) fn check_close_frame(frame: &CloseFrame) -> Result<()> {
     Ok(())
 }
 
-fn kind_of(message: &Message) -> &'static str {
-    match message {
-        Message::Text(_) => "text message",
-        Message::Binary(_) => "binary message",
-        Message::Ping(_) => "ping",
-        Message::Pong(_) => "pong",
-        Message::Close(_) | Message::Frame(_) => "frame",
+fn kind_of(opcode: OpCode) -> &'static str {
+    match opcode {
+        TEXT => "text message",
+        BINARY => "binary message",
+        OpCode::Control(Control::Ping) => "ping",
+        OpCode::Control(Control::Pong) => "pong",
+        OpCode::Data(_) | OpCode::Control(_) => "frame",
     }
 }
 

@@ -34,6 +34,9 @@ pub trait EventSink: Send + 'static {
     /// Shows receivers what was put since the last call: at the end of each turn that put something.
     fn publish(&mut self) {}
 
+    /// Gives back memory that only further events would need: for a second none has come.
+    fn rest(&mut self) {}
+
     /// Whether an event can be taken now. While it says no, the socket is read no further.
     fn has_room(&mut self) -> bool {
         true

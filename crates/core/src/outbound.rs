@@ -1,8 +1,7 @@
 //! The write side of a connection: accepts every byte, keeps what the stream does not take yet.
 //!
-//! tungstenite above never sees would-block or an error on write. So it never holds bytes back (its
-//! own buffer moves all that is left after each partial write, which is quadratic), and a Close
-//! frame can never be lost in it.
+//! What writes above never sees would-block or an error: so no bytes are held back there, and a Close
+//! frame can never be lost.
 
 use std::io::{self, Read, Write};
 
@@ -108,43 +107,36 @@ impl<S: Write> Outbound<S> {
         taken
     }
 
-    fn keep(&mut self, bytes: &[u8]) {
+    /// Where bytes go that cannot be written at once, because of a cork or of others before them.
+    pub(crate) fn unsent_to_append_to(&mut self) -> Option<&mut Vec<u8>> {
+        if (!self.is_corked() && self.unsent() == 0) || self.failure.is_some() {
+            return None;
+        }
         // Moves the rest to the front only when that frees half of the buffer: amortised linear.
         if self.start > self.unsent.len() / 2 {
             self.unsent.drain(..self.start);
             self.start = 0;
         }
-        self.unsent.extend_from_slice(bytes);
+        Some(&mut self.unsent)
+    }
+
+    /// Hands the stream bytes that [may be written at once](Self::unsent_to_append_to) and keeps what it
+    /// does not take.
+    pub(crate) fn write_through(&mut self, bytes: &[u8]) {
+        if self.failure.is_some() {
+            return;
+        }
+        let taken = write_most(&mut self.stream, bytes);
+        let taken = self.settle(taken);
+        if self.blocked {
+            self.unsent.extend_from_slice(&bytes[taken..]);
+        }
     }
 }
 
 impl<S: Read> Read for Outbound<S> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         self.stream.read(into)
-    }
-}
-
-impl<S: Write> Write for Outbound<S> {
-    /// Takes all of `bytes`, always.
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.failure.is_some() {
-            return Ok(bytes.len());
-        }
-        if self.is_corked() || self.unsent() > 0 {
-            self.keep(bytes);
-            return Ok(bytes.len());
-        }
-        let taken = write_most(&mut self.stream, bytes);
-        let taken = self.settle(taken);
-        if self.blocked {
-            self.keep(&bytes[taken..]);
-        }
-        Ok(bytes.len())
-    }
-
-    /// There is nothing to do: bytes go to the stream when they are written.
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

@@ -6,12 +6,12 @@ use bytes::Bytes;
 
 use crate::{
     connect::{Canceller, UpgradeResponse, Upgraded, connect},
-    connection::{Connection, Limits, Sent, Step},
+    connection::{self, Connection, Limits, Sent, Step},
     error::{Error, Result},
     event::CloseFrame,
     options::{BlockingOptions, ConnectionOptions, NonBlockingOptions},
     socket::S9Socket,
-    transport::Transport,
+    transport::{self, Transport},
     wait::{Interest, Wait, Waiter, Watcher},
 };
 
@@ -41,7 +41,12 @@ const READ_WHILE_UNSENT: Duration = Duration::from_millis(10);
 pub struct Session {
     connection: Connection<Transport>,
     response: UpgradeResponse,
-    options: ConnectionOptions,
+    /// Of the options, what is used after connecting: certificates and credentials are not kept.
+    close_timeout: Duration,
+    max_buffered_amount: usize,
+    event_capacity: usize,
+    event_capacity_bytes: usize,
+    cpu_affinity: Option<usize>,
     wait: Wait,
     /// The timeouts of a blocking client.
     timeouts: Option<BlockingTimeouts>,
@@ -115,7 +120,7 @@ impl Session {
         };
         let Upgraded { mut transport, tail, response, per_message_deflate } = upgraded;
         transport.linger_at_end();
-        let connection = match (per_message_deflate, options.per_message_deflate.clone()) {
+        let connection = match (per_message_deflate, options.per_message_deflate) {
             (Some(agreed), Some(deflate)) => {
                 Connection::with_per_message_deflate(transport, tail, limits, deflate, agreed)
             }
@@ -124,7 +129,11 @@ impl Session {
         Ok(Self {
             connection,
             response,
-            options,
+            close_timeout: options.close_timeout,
+            max_buffered_amount: options.max_buffered_amount,
+            event_capacity: options.event_capacity,
+            event_capacity_bytes: options.event_capacity_bytes,
+            cpu_affinity: options.cpu_affinity,
             wait,
             timeouts: None,
             is_blocking: false,
@@ -239,12 +248,12 @@ impl Session {
 
     /// How many events may wait at most for a receiver on another thread.
     pub fn event_capacity(&self) -> usize {
-        self.options.event_capacity
+        self.event_capacity
     }
 
     /// How many bytes of their payloads may wait, but for one message more.
     pub fn event_capacity_bytes(&self) -> usize {
-        self.options.event_capacity_bytes
+        self.event_capacity_bytes
     }
 
     /// Whether the next step acts on an end of the peer's that has been read.
@@ -287,7 +296,7 @@ impl Session {
         if let Some(timeouts) = self.timeouts {
             // A write of the loop's own, an answer to a ping or a Close frame, must not outlast what
             // bounds the loop: sends of the user are gone on with for as long as they may last.
-            let slice = self.longest_wait.unwrap_or(self.options.close_timeout);
+            let slice = self.longest_wait.unwrap_or(self.close_timeout);
             let slice = timeouts.write.map_or(slice, |write| write.min(slice));
             self.connection.stream_mut().set_blocking(Some(slice))?;
             self.is_blocking = true;
@@ -376,6 +385,12 @@ impl Session {
         !self.is_open() || self.connection.wants_write() || self.connection.has_failed()
     }
 
+    /// Frees the memory that this thread's sessions share: the next message makes it anew.
+    pub(crate) fn release_spare() {
+        connection::release_spare();
+        transport::release_spare();
+    }
+
     /// Takes the session out of blocking mode, for a thread that waits in a poller.
     pub(crate) fn set_non_blocking(&mut self) -> Result<()> {
         self.is_blocking = false;
@@ -387,8 +402,16 @@ impl Session {
         self.connection.uncork_all();
     }
 
-    pub(crate) fn options(&self) -> &ConnectionOptions {
-        &self.options
+    pub(crate) fn max_buffered_amount(&self) -> usize {
+        self.max_buffered_amount
+    }
+
+    pub(crate) fn close_timeout(&self) -> Duration {
+        self.close_timeout
+    }
+
+    pub(crate) fn cpu_affinity(&self) -> Option<usize> {
+        self.cpu_affinity
     }
 
     /// Leaves the bound on unsent bytes to the caller, who has checked it already.
@@ -463,7 +486,7 @@ impl Session {
         {
             self.connection.fail(error);
         }
-        let step = self.connection.step(self.now);
+        let step = self.connection.step_if(self.now, Transport::fetch);
         if matches!(step, Step::Event(_)) {
             self.waiting_since = None;
         }

@@ -27,6 +27,9 @@ const STACK_SIZE: usize = 256 << 10;
 /// must not keep the peer from its answer.
 const LONGEST_FOR_ANSWERS: Duration = Duration::from_millis(500);
 
+/// A thread that has received nothing for this long, or up to twice as long, keeps no memory for more.
+const QUIET: Duration = Duration::from_secs(1);
+
 /// A session to be run on a thread of its own, whose events go to a sink.
 ///
 /// Dropping it closes the connection with code 1000 and ends the thread.
@@ -64,7 +67,7 @@ impl<S: EventSink> ThreadedSession<S> {
     /// Gives a session a channel for commands, to be run on a thread.
     pub fn new(mut session: Session, sink: S) -> Self {
         session.uncork_all();
-        let (control, commands) = commands(session.options().max_buffered_amount);
+        let (control, commands) = commands(session.max_buffered_amount());
         let signal = EventSignal::default();
         let response = session.response().clone();
         let handler = ThreadHandler {
@@ -85,7 +88,7 @@ impl<S: EventSink> ThreadedSession<S> {
     pub fn run(&mut self) -> Result<thread::JoinHandle<()>> {
         let (mut session, handler) =
             self.idle.take().ok_or(Error::SocketUnavailable("the client's thread has it already"))?;
-        let affinity = session.options().cpu_affinity;
+        let affinity = session.cpu_affinity();
         session.set_non_blocking()?;
         session.lift_buffer_limit();
         let waiter = session.take_waiter()?;
@@ -149,13 +152,22 @@ struct ThreadHandler<S: EventSink> {
 }
 
 impl<S: EventSink> ThreadHandler<S> {
-    /// Shows and tells of the events of a turn.
-    fn publish(&mut self) {
-        if std::mem::take(&mut self.is_unpublished) {
-            if let Some(sink) = &mut self.sink {
-                sink.publish();
-            }
-            self.signal.fire();
+    /// Shows and tells of the events of a turn; whether that woke someone.
+    fn publish(&mut self) -> bool {
+        if !std::mem::take(&mut self.is_unpublished) {
+            return false;
+        }
+        if let Some(sink) = &mut self.sink {
+            sink.publish();
+        }
+        self.signal.fire()
+    }
+
+    /// Gives back the memory that only the next message would need.
+    fn rest(&mut self) {
+        Session::release_spare();
+        if let Some(sink) = &mut self.sink {
+            sink.rest();
         }
     }
 
@@ -165,7 +177,7 @@ impl<S: EventSink> ThreadHandler<S> {
             return false;
         }
         let since = *self.end_read_at.get_or_insert_with(Instant::now);
-        let longest = session.options().close_timeout.min(LONGEST_FOR_ANSWERS);
+        let longest = session.close_timeout().min(LONGEST_FOR_ANSWERS);
         since.elapsed() < longest && self.sink.as_mut().is_some_and(|sink| !sink.is_answered())
     }
 }
@@ -216,6 +228,7 @@ impl<S: EventSink> Drop for ThreadHandler<S> {
 /// Runs the session until it has quit; the same turns as in [`run`](crate::run), with the session locked
 /// for each and free for senders while this thread sleeps.
 fn run_on_thread<S: EventSink>(link: &Link, mut handler: ThreadHandler<S>, mut waiter: Waiter) {
+    let mut quiet = Quiet::default();
     loop {
         let mut outlet = link.outlet();
         let Some(running) = outlet.as_mut() else { return };
@@ -234,14 +247,48 @@ fn run_on_thread<S: EventSink>(link: &Link, mut handler: ThreadHandler<S>, mut w
             // Before the events are published: whoever answers them finds the session free.
             waiter.announce();
         }
-        handler.publish();
+        let woke = handler.publish();
         let Some((interest, longest)) = next_wait else { continue };
+        if woke {
+            // To whoever woke, if it shares this processor. Were this thread to sleep first, an answer to what
+            // is sent now would find the processor idle, and waking that takes longer than all else here.
+            thread::yield_now();
+        }
+        let longest = quiet.longest_wait(turn, longest, || handler.rest());
         let waited = waiter.wait(&[(SOCKET, interest)], longest, || handler.has_work()).map(drop);
         if let Err(error) = waited
             && let Some(running) = link.outlet().as_mut()
         {
             running.session.fail_waiting(error);
         }
+    }
+}
+
+/// How long a thread has received nothing.
+#[derive(Default)]
+struct Quiet {
+    since: Option<Instant>,
+}
+
+impl Quiet {
+    /// The longest wait after a turn, cut so that `rest` is called in time. The clock is not read where
+    /// something came.
+    fn longest_wait(
+        &mut self,
+        turn: Turn,
+        longest: Option<Duration>,
+        rest: impl FnOnce(),
+    ) -> Option<Duration> {
+        if turn == Turn::Busy {
+            self.since = None;
+            return Some(longest.map_or(QUIET, |longest| longest.min(QUIET)));
+        }
+        let left = QUIET.saturating_sub(self.since.get_or_insert_with(Instant::now).elapsed());
+        if left.is_zero() {
+            rest();
+            return longest;
+        }
+        Some(longest.map_or(left, |longest| longest.min(left)))
     }
 }
 

@@ -4,6 +4,7 @@
 mod deadline;
 mod dial;
 mod linger;
+mod memory;
 mod read_buffer;
 #[cfg(test)]
 mod tests;
@@ -19,7 +20,7 @@ use std::{
 use socket2::Socket;
 
 pub use self::{deadline::Canceller, linger::end_lingering, tls::has_system_roots};
-pub(crate) use self::{deadline::Deadline, dial::dial, tls::prepare_tls};
+pub(crate) use self::{deadline::Deadline, dial::dial, memory::release_spare, tls::prepare_tls};
 
 #[cfg(test)]
 pub(crate) use self::tls::tests::TestServer as TlsTestServer;
@@ -95,6 +96,17 @@ impl Transport {
     /// Lets one more write of this turn block.
     pub(crate) fn retry_write(&mut self) {
         self.below_mut().retry_write();
+    }
+
+    /// Reads the kernel as far as the turn allows, unless there is something already; whether a read has
+    /// something to give: bytes, the end of the stream, or a failure.
+    ///
+    /// Costs a turn that finds nothing no more than the system call.
+    pub(crate) fn fetch(&mut self) -> bool {
+        match &mut self.stream {
+            Stream::Plain(buffer) => buffer.fetch(),
+            Stream::Tls(stream) => stream.fetch(),
+        }
     }
 
     /// Whether this turn's kernel read brought bytes.

@@ -1,5 +1,5 @@
-//! What lies between the kernel and TLS: a read buffer initialised once, and the gates that allow one
-//! kernel read and one blocked write a turn.
+//! What lies between the kernel and TLS: a read buffer, and the gates that allow one kernel read and one
+//! blocked write a turn.
 
 use std::{
     io::{self, Read, Write},
@@ -9,8 +9,7 @@ use std::{
 
 use socket2::Socket;
 
-/// Large enough for four TLS records or several hundred small messages in one system call.
-const CAPACITY: usize = 64 << 10;
+use super::memory::Memory;
 
 /// Keeps a write to a connection that the peer has reset from raising SIGPIPE; Apple's systems have a
 /// socket option for that, which socket2 sets, and Windows has no such signal.
@@ -23,9 +22,10 @@ const SEND_FLAGS: i32 = 0;
 #[derive(Debug)]
 pub(super) struct ReadBuffer {
     socket: Arc<Socket>,
-    bytes: Box<[u8]>,
-    start: usize,
-    end: usize,
+    /// There while it holds unread bytes.
+    unread: Option<Memory>,
+    /// How a read failed that nobody has been told of.
+    failure: Option<io::Error>,
     gate: Gate,
     received_at: Instant,
     quick_ack: Option<bool>,
@@ -61,9 +61,8 @@ impl ReadBuffer {
     pub(super) fn new(socket: Arc<Socket>, quick_ack: Option<bool>) -> Self {
         Self {
             socket,
-            bytes: vec![0; CAPACITY].into_boxed_slice(),
-            start: 0,
-            end: 0,
+            unread: None,
+            failure: None,
             gate: Gate::Off,
             received_at: Instant::now(),
             quick_ack,
@@ -111,20 +110,44 @@ impl ReadBuffer {
         self.write_failure.take().map(io::Error::from_raw_os_error)
     }
 
+    /// Reads the kernel where nothing read before is left and the gate allows it; whether
+    /// [`read`](Self::read) has something to give: bytes, the end of the stream, or a failure.
+    pub(super) fn fetch(&mut self) -> bool {
+        if self.unread.is_some() || self.failure.is_some() {
+            return true;
+        }
+        if self.gate == Gate::Shut {
+            return false;
+        }
+        match self.fill() {
+            Ok(_) => true,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.blocked_on = Blocked::Read;
+                false
+            }
+            Err(error) => {
+                self.failure = Some(error);
+                true
+            }
+        }
+    }
+
     /// Reads the kernel once; `Ok(0)` is the end of the stream.
     fn fill(&mut self) -> io::Result<usize> {
-        let count = loop {
-            match (&*self.socket).read(&mut self.bytes) {
+        let mut memory = Memory::take();
+        let filled = loop {
+            // SAFETY: the system has written as many bytes as it says.
+            match unsafe { memory.fill(|bytes| self.socket.recv(bytes)) } {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => break result.map_err(timeout_as_would_block)?,
+                result => break result.map_err(timeout_as_would_block),
             }
         };
-        if count == 0 {
-            self.saw_end = true;
-            return Ok(0);
-        }
+        let Ok(count @ 1..) = filled else {
+            memory.give_back();
+            return filled;
+        };
         self.received_at = Instant::now();
-        (self.start, self.end) = (0, count);
+        self.unread = Some(memory);
         if self.gate == Gate::Open {
             self.gate = Gate::Shut;
         }
@@ -152,13 +175,19 @@ impl ReadBuffer {
 
 impl Read for ReadBuffer {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        if self.start == self.end {
+        if self.unread.is_none() {
+            if let Some(failure) = self.failure.take() {
+                return Err(failure);
+            }
             if self.gate == Gate::Shut {
                 self.blocked_on = Blocked::Read;
                 return Err(io::ErrorKind::WouldBlock.into());
             }
             match self.fill() {
-                Ok(0) => return Ok(0),
+                Ok(0) => {
+                    self.saw_end = true;
+                    return Ok(0);
+                }
                 Ok(_) => {}
                 Err(error) => {
                     self.blocked_on = Blocked::Read;
@@ -166,9 +195,14 @@ impl Read for ReadBuffer {
                 }
             }
         }
-        let count = into.len().min(self.end - self.start);
-        into[..count].copy_from_slice(&self.bytes[self.start..self.start + count]);
-        self.start += count;
+        // Filled just above where it was not there.
+        let Some(memory) = &mut self.unread else { return Ok(0) };
+        let count = memory.move_to(into);
+        if memory.is_empty()
+            && let Some(memory) = self.unread.take()
+        {
+            memory.give_back();
+        }
         Ok(count)
     }
 }

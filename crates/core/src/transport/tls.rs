@@ -81,6 +81,8 @@ pub(crate) fn prepare_tls(options: &TlsOptions) -> Result<()> {
 #[derive(Debug)]
 pub(super) struct TlsStream {
     stream: native_tls::TlsStream<ReadBuffer>,
+    /// The library has given out all that it can make of the bytes below.
+    is_dry: bool,
     /// With what a write failed of which some had been taken.
     write_failure: Option<io::Error>,
 }
@@ -123,7 +125,7 @@ pub(super) fn handshake(
         peer_certificate: certificate.and_then(|certificate| certificate.to_der().ok()),
     };
     tracing::debug!(host, servername, alpn = facts.alpn_protocol, "TLS established");
-    Ok((TlsStream { stream, write_failure: None }, facts))
+    Ok((TlsStream { stream, is_dry: false, write_failure: None }, facts))
 }
 
 impl TlsStream {
@@ -135,6 +137,11 @@ impl TlsStream {
         self.stream.get_mut()
     }
 
+    /// As [`Transport::fetch`](super::Transport::fetch).
+    pub(super) fn fetch(&mut self) -> bool {
+        !self.is_dry || self.below_mut().fetch()
+    }
+
     /// Tells the peer that nothing follows (RFC 8446, section 6.1), if the kernel takes it.
     pub(super) fn send_close_notify(&mut self) {
         let _ = self.stream.shutdown();
@@ -143,7 +150,9 @@ impl TlsStream {
 
 impl Read for TlsStream {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let count = self.stream.read(into).map_err(classified)?;
+        let read = self.stream.read(into);
+        self.is_dry = read.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+        let count = read.map_err(classified)?;
         // Some libraries report a stream that just stops as if it had ended well. But after a
         // close_notify none of them reads on, so none is told of the end of the socket's stream.
         if count == 0 && !into.is_empty() && self.below().saw_end() {
