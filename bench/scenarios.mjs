@@ -59,7 +59,13 @@ function* receive(schemes = SCHEMES) {
           reference: ['ws', 'Bun', 'floor, spinning'],
           path: `${scheme}/flood?wait=spin&size=${bytes}&kind=${kind}`,
           task: { measure: 'receive', size: bytes, kind },
-          contenders: [floor('spin'), ...ONE_THREAD, ...SLEEPING_THREAD, ...PEERS],
+          contenders: [
+            floor('spin'),
+            ...ONE_THREAD,
+            ...SLEEPING_THREAD,
+            s9('async, drained'),
+            ...PEERS,
+          ],
         };
       }
     }
