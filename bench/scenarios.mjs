@@ -60,7 +60,14 @@ function* receive(schemes = SCHEMES) {
           path: `${scheme}/flood?wait=spin&size=${bytes}&kind=${kind}`,
           task: { measure: 'receive', size: bytes, kind },
           // What spins is busy while it waits for the server too: processor time is the blocking one's.
-          contenders: [floor('spin'), floor('block'), ...ONE_THREAD, ...SLEEPING_THREAD, ...PEERS],
+          contenders: [
+            floor('spin'),
+            floor('block'),
+            ...ONE_THREAD,
+            ...SLEEPING_THREAD,
+            s9('async, drained'),
+            ...PEERS,
+          ],
         };
       }
     }
