@@ -33,6 +33,7 @@ export const enum Result {
   Idle = 0x10000,
   NeedsSlab = 0x20000,
   More = 0x40000,
+  Over = 0x80000,
 }
 
 /** The most events in a batch: one kernel read of 64 KiB holds about as many 64-byte messages. */
@@ -92,6 +93,16 @@ export class Batch {
     while (result & Result.NeedsSlab) {
       this.#renewSlab();
       result = receiver.take(this.#native, max);
+    }
+    return result;
+  }
+
+  /** As `take`; if there is nothing, the receiver's wake is called once there is. */
+  takeOrArm(receiver: NativeReceiver, max: number): number {
+    let result = receiver.takeOrArm(this.#native, max);
+    while (result & Result.NeedsSlab) {
+      this.#renewSlab();
+      result = receiver.takeOrArm(this.#native, max);
     }
     return result;
   }

@@ -1,7 +1,7 @@
 // Receives the events of a channel: one at a time, several, or by iteration.
 
 import { integer, timeout } from './argument';
-import { BATCH_CAPACITY, borrowBatch, Result, returnBatch } from './batch';
+import { BATCH_CAPACITY, type Batch, borrowBatch, Result, returnBatch } from './batch';
 import type { Receiver } from './channel';
 import { converting, S9WebSocketError } from './errors';
 import { EventSource } from './event-source';
@@ -12,23 +12,35 @@ import type { NativeReceiver } from './native';
 const EVENTS_A_TICK = 4096;
 /** What a native wait takes at most, so that a worker can be terminated. */
 const WAIT_SLICE = 50;
+/** What an iteration that is over yields. */
+const END = { value: undefined, done: true } as const;
 
+type Iterated = IteratorResult<WebSocketEvent, undefined>;
+
+/** Someone who waits for an event. */
 interface Waiter {
+  /** Events that may be taken from the channel for it and those after it. */
+  ahead: number;
   resolve(event: WebSocketEvent): void;
-  reject(error: S9WebSocketError): void;
+  /** No event can come any more. */
+  disconnect(): void;
 }
 
 export class EventReceiver implements Receiver<WebSocketEvent> {
   readonly #native: NativeReceiver;
   readonly #source: EventSource;
-  /** Taken from the channel by an iteration and not yet handed out; the first is at `#head`. */
-  #ahead: WebSocketEvent[] = [];
-  #head = 0;
+  /** What was taken from the channel and is still to be handed out, from `#index` up to `#count`. */
+  #batch: Batch | undefined;
+  #index = 0;
+  #count = 0;
   readonly #waiters: Waiter[] = [];
   /** Others may receive too: nothing is taken ahead of its use. */
   #shared: boolean;
   #streak = 0;
-  readonly #serve = (): void => this.#serveWaiters();
+  readonly #serve = (): void => {
+    this.#streak = 0;
+    this.#serveWaiters();
+  };
 
   constructor(native: NativeReceiver, shared: boolean) {
     this.#native = native;
@@ -37,13 +49,10 @@ export class EventReceiver implements Receiver<WebSocketEvent> {
   }
 
   recv(): Promise<WebSocketEvent> {
-    const event = this.#available(1);
+    const event = this.#received();
     if (event) return Promise.resolve(event);
     return new Promise((resolve, reject) => {
-      this.#waiters.push({ resolve, reject });
-      if (this.#waiters.length > 1) return;
-      if (this.#streak < EVENTS_A_TICK) this.#serveWaiters();
-      else setImmediate(this.#serve);
+      this.#wait({ ahead: 1, resolve, disconnect: () => reject(disconnected()) });
     });
   }
 
@@ -59,24 +68,23 @@ export class EventReceiver implements Receiver<WebSocketEvent> {
   }
 
   tryRecv(): WebSocketEvent | undefined {
-    const event = this.#next(1);
-    if (event) return event;
-    if (this.#native.disconnected()) throw disconnected();
-    // Asking that may have taken an event that came in between: left here, it would be out of the
-    // reach of other receivers.
-    return this.#next(1);
+    if (!this.#batch && this.#take(1) & Result.Over) throw disconnected();
+    return this.#held();
   }
 
   drain(max?: number): WebSocketEvent[] {
     const limit = max === undefined ? this.length : integer('max', max, 1, Number.MAX_SAFE_INTEGER);
-    const events = this.#ahead.slice(this.#head, this.#head + limit);
-    this.#head += events.length;
-    while (events.length < limit && this.#take(events, limit - events.length));
+    const events: WebSocketEvent[] = [];
+    while (events.length < limit) {
+      const event = this.#held();
+      if (event) events.push(event);
+      else if ((this.#take(limit - events.length) & Result.CountMask) === 0) break;
+    }
     return events;
   }
 
   get length(): number {
-    return this.#ahead.length - this.#head + this.#native.length();
+    return (this.#batch ? this.#count - this.#index : 0) + this.#native.length();
   }
 
   get handle(): bigint {
@@ -85,75 +93,90 @@ export class EventReceiver implements Receiver<WebSocketEvent> {
   }
 
   [Symbol.asyncIterator](): AsyncIterator<WebSocketEvent, undefined> {
-    const end = { value: undefined, done: true } as const;
     let done = false;
-    const yielded = (value: WebSocketEvent) => {
-      done = value.type === 'quit';
-      return { value, done: false } as const;
+    const yielded = (value: WebSocketEvent): Iterated => {
+      if (value.type === 'quit') done = true;
+      return { value, done: false };
+    };
+    const ended = (): Iterated => {
+      done = true;
+      return END;
     };
     return {
-      next: async () => {
-        if (done) return end;
-        const event = this.#available(this.#shared ? 1 : BATCH_CAPACITY);
-        if (event) return yielded(event);
-        try {
-          return yielded(await this.recv());
-        } catch (thrown) {
-          if (!isDisconnected(thrown)) throw thrown;
-          done = true;
-          return end;
-        }
+      // Not async functions: these would make a promise more for each event.
+      next: () => {
+        if (done) return Promise.resolve(END);
+        const event = this.#received();
+        if (event) return Promise.resolve(yielded(event));
+        return new Promise(resolve => {
+          this.#wait({
+            ahead: this.#shared ? 1 : BATCH_CAPACITY,
+            resolve: event => resolve(yielded(event)),
+            disconnect: () => resolve(ended()),
+          });
+        });
       },
-      return: async () => {
-        done = true;
-        return end;
-      },
+      return: () => Promise.resolve(ended()),
     };
   }
 
-  /** The next event, if nobody waits for one already and the event loop is not due a turn. */
-  #available(ahead: number): WebSocketEvent | undefined {
-    if (this.#waiters.length > 0 || this.#streak >= EVENTS_A_TICK) return undefined;
-    const event = this.#next(ahead);
-    if (event) this.#streak++;
+  /** An event taken before, if nobody waits for one already and the event loop is not due a turn. */
+  #received(): WebSocketEvent | undefined {
+    if (!this.#batch || this.#waiters.length > 0 || this.#streak >= EVENTS_A_TICK) return undefined;
+    this.#streak++;
+    return this.#held();
+  }
+
+  /** The next of the events taken before. */
+  #held(): WebSocketEvent | undefined {
+    const batch = this.#batch;
+    if (!batch) return undefined;
+    // Read only now: what is made and dropped at once never leaves the young generation. With
+    // textFormat 'buffer' the user states the type.
+    const event = readEvent(batch, this.#index++, this.#native) as WebSocketEvent;
+    if (this.#index === this.#count) {
+      this.#batch = undefined;
+      returnBatch(batch);
+    }
     return event;
   }
 
-  #next(ahead: number): WebSocketEvent | undefined {
-    if (this.#head === this.#ahead.length) {
-      this.#ahead = [];
-      this.#head = 0;
-      if (!this.#take(this.#ahead, ahead)) return undefined;
-    }
-    return this.#ahead[this.#head++];
+  /** Takes `max` events at most, where none are held. */
+  #take(max: number): number {
+    const batch = borrowBatch();
+    return this.#hold(batch, batch.take(this.#native, Math.min(max, BATCH_CAPACITY)));
   }
 
-  /** Takes `max` events at most; false if there was none. */
-  #take(into: WebSocketEvent[], max: number): boolean {
-    const batch = borrowBatch();
-    try {
-      const result = batch.take(this.#native, Math.min(max, BATCH_CAPACITY));
-      const count = result & Result.CountMask;
-      for (let index = 0; index < count; index++) {
-        // With textFormat 'buffer' the user states the type.
-        into.push(readEvent(batch, index, this.#native) as WebSocketEvent);
-      }
-      return count > 0;
-    } finally {
-      returnBatch(batch);
-    }
+  #hold(batch: Batch, result: number): number {
+    this.#count = result & Result.CountMask;
+    this.#index = 0;
+    if (this.#count > 0) this.#batch = batch;
+    else returnBatch(batch);
+    return result;
+  }
+
+  #wait(waiter: Waiter): void {
+    this.#waiters.push(waiter);
+    if (this.#waiters.length > 1) return;
+    if (this.#streak < EVENTS_A_TICK) this.#serveWaiters();
+    else setImmediate(this.#serve);
   }
 
   #serveWaiters(): void {
-    this.#streak = 0;
-    while (this.#waiters.length > 0) {
-      const event = this.#next(1);
-      if (event) this.#waiters.shift()?.resolve(event);
-      else if (this.#native.disconnected()) {
-        for (const { reject } of this.#waiters.splice(0)) reject(disconnected());
-      } else if (!this.#source.wait(this.#serve)) return;
+    for (let waiter = this.#waiters[0]; waiter; waiter = this.#waiters[0]) {
+      if (!this.#batch) {
+        const batch = borrowBatch();
+        const result = this.#source.takeOrWait(batch, waiter.ahead, this.#serve);
+        this.#hold(batch, result);
+        if (result === 0) return;
+      }
+      const event = this.#held();
+      if (event) {
+        this.#waiters.shift();
+        this.#streak++;
+        waiter.resolve(event);
+      } else for (const { disconnect } of this.#waiters.splice(0)) disconnect();
     }
-    this.#source.release();
   }
 }
 
@@ -162,8 +185,4 @@ function disconnected(): S9WebSocketError {
     'ERR_S9_CHANNEL_DISCONNECTED',
     'channel disconnected: the client has ended and all its events have been received',
   );
-}
-
-function isDisconnected(thrown: unknown): boolean {
-  return thrown instanceof S9WebSocketError && thrown.code === 'ERR_S9_CHANNEL_DISCONNECTED';
 }

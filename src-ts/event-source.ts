@@ -1,5 +1,6 @@
-// Waits in the event loop for a channel's next event. Takes none.
+// Takes what a channel holds, or waits in the event loop until there is something.
 
+import type { Batch } from './batch';
 import type { NativeReceiver } from './native';
 
 /**
@@ -18,28 +19,29 @@ export class EventSource {
     this.#native = native;
   }
 
-  /** True: there is something to take, or the channel is disconnected; false: calls back once. */
-  wait(callback: () => void): boolean {
+  /**
+   * Takes `max` events at most. Returns 0 if there are none yet: then it calls back once, and keeps
+   * the event loop alive until then.
+   */
+  takeOrWait(batch: Batch, max: number, callback: () => void): number {
     if (!this.#connected) {
       this.#connected = true;
       const weak = new WeakRef(this);
       this.#native.setWake(() => weak.deref()?.woken());
     }
-    if (this.#native.arm()) return true;
-    this.#callback = callback;
-    waiting.add(this);
-    return false;
+    const result = batch.takeOrArm(this.#native, max);
+    if (result === 0) {
+      this.#callback = callback;
+      waiting.add(this);
+    }
+    return result;
   }
 
   /** Waits no more; true if it waited. */
   cancel(): boolean {
-    return this.#stop() !== undefined;
-  }
-
-  /** Lets the event loop end, which each wait keeps from that, also when it is over. */
-  release(): void {
-    this.#stop();
+    const waited = this.#stop() !== undefined;
     this.#native.disarm();
+    return waited;
   }
 
   #stop(): (() => void) | undefined {

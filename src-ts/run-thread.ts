@@ -5,7 +5,6 @@ import type { ClientCore } from './client-core';
 import type { Delivery } from './delivery';
 import { converting } from './errors';
 import { EventSource } from './event-source';
-import type { NativeReceiver } from './native';
 
 /** Batches delivered before the event loop gets a turn. */
 const BATCHES_A_TICK = 8;
@@ -20,48 +19,42 @@ export function runOnThread(core: ClientCore, delivery: Delivery<unknown>): Prom
       core.wake = undefined;
       try {
         if (core.disposed) delivery.quit();
-        const drained = deliverBatches(core, delivery, receiver);
+        const waits = deliverBatches();
         if (!core.ended) {
-          if (!drained || source.wait(pump)) setImmediate(pump);
-          else core.wake = wake;
+          if (waits) core.wake = wake;
+          else setImmediate(pump);
           return;
         }
       } catch (value) {
         delivery.fail(value);
       }
-      source.release();
+      source.cancel();
       delivery.settle(resolve, reject);
     };
     const wake = (): void => {
       // Only disposal needs it: all else comes back over the channel.
       if (core.disposed && source.cancel()) setImmediate(pump);
     };
+    /** True once it waits for more. */
+    const deliverBatches = (): boolean => {
+      const batch = borrowBatch();
+      try {
+        for (let taken = 0; taken < BATCHES_A_TICK && !core.ended; taken++) {
+          const result = source.takeOrWait(batch, BATCH_CAPACITY, pump);
+          if (result === 0) return true;
+          // A thread that is gone without a word: `quit` is owed all the same.
+          if (result & Result.Over) delivery.quit();
+          else {
+            delivery.poll();
+            delivery.deliver(batch, result, receiver);
+            delivery.idle();
+          }
+        }
+        return false;
+      } finally {
+        returnBatch(batch);
+      }
+    };
     setImmediate(pump);
   });
-}
-
-/** True once the channel was seen empty. */
-function deliverBatches(
-  core: ClientCore,
-  delivery: Delivery<unknown>,
-  receiver: NativeReceiver,
-): boolean {
-  const batch = borrowBatch();
-  try {
-    for (let taken = 0; taken < BATCHES_A_TICK && !core.ended; taken++) {
-      const result = batch.take(receiver, BATCH_CAPACITY);
-      if ((result & Result.CountMask) === 0) {
-        // A thread that is gone without a word: `quit` is owed all the same.
-        if (receiver.disconnected()) delivery.quit();
-        return true;
-      }
-      delivery.poll();
-      delivery.deliver(batch, result, receiver);
-      delivery.idle();
-      if ((result & Result.More) === 0) return true;
-    }
-    return false;
-  } finally {
-    returnBatch(batch);
-  }
 }

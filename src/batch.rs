@@ -29,6 +29,8 @@ pub(crate) const NEEDS_SLAB: u32 = 0x2_0000;
 pub(crate) const IDLE: u32 = 0x1_0000;
 /// The batch ended because it was full.
 pub(crate) const MORE: u32 = 0x4_0000;
+/// Nothing can come any more.
+const OVER: u32 = 0x8_0000;
 
 /// A descriptor.
 pub(crate) type Row = [u32; FIELDS];
@@ -166,7 +168,16 @@ impl NativeBatch {
             self.next.set(start);
         }
         self.reusable.set(Some(self.next.get()));
-        BatchWriter { batch: self, env, text_as_buffer, count: 0, slab: None, needed: None, has_more: false }
+        BatchWriter {
+            batch: self,
+            env,
+            text_as_buffer,
+            count: 0,
+            slab: None,
+            needed: None,
+            has_more: false,
+            is_over: false,
+        }
     }
 
     /// The slab as it is now.
@@ -207,6 +218,7 @@ pub(crate) struct BatchWriter<'a> {
     slab: Option<(*mut u8, usize)>,
     needed: Option<usize>,
     has_more: bool,
+    is_over: bool,
 }
 
 /// What became of an event given to a batch.
@@ -303,9 +315,15 @@ impl BatchWriter<'_> {
         self.has_more = true;
     }
 
+    /// Notes that nothing was taken and nothing can come any more.
+    pub(crate) fn note_over(&mut self) {
+        self.is_over = true;
+    }
+
     /// The status of the batch as JavaScript reads it.
     pub(crate) fn finish(self) -> u32 {
         match self.needed {
+            None if self.is_over => OVER,
             None if self.has_room() && !self.has_more => self.count as u32,
             Some(needed) if self.count == 0 => {
                 let mut descriptors = self.batch.descriptors.borrow_mut();

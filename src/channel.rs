@@ -19,7 +19,7 @@ use s9_websocket_core::{
 };
 
 use crate::{
-    batch::NativeBatch,
+    batch::{NEEDS_SLAB, NativeBatch},
     clock::slice_of,
     error::{NativeError, Result, thrown},
     event_queue::{Capacity, EventQueue, QueueSink},
@@ -93,6 +93,13 @@ impl NativeReceiver {
             hold: RefCell::default(),
         }
     }
+
+    fn keep_alive(&self, env: Env) -> Result<()> {
+        if self.hold.borrow().is_none() {
+            self.hold.replace(Some(Hold::new(env)?));
+        }
+        Ok(())
+    }
 }
 
 #[napi]
@@ -115,13 +122,8 @@ impl NativeReceiver {
         u32::try_from(self.channels.events.len()).unwrap_or(u32::MAX)
     }
 
-    /// Whether nothing waits and nothing can come any more.
-    #[napi(catch_unwind)]
-    pub fn disconnected(&self) -> bool {
-        self.channels.events.is_over()
-    }
-
-    /// Writes what waits, at most `max` events, into the batch. Never blocks.
+    /// Writes what waits, at most `max` events, into the batch; says so if nothing can come any more. Never
+    /// blocks.
     #[napi(catch_unwind)]
     pub fn take(&self, env: Env, batch: &NativeBatch, max: u32) -> u32 {
         let mut writer = batch.begin(env, self.channels.text_as_buffer);
@@ -129,6 +131,24 @@ impl NativeReceiver {
             self.error.replace(Some(error));
         }
         writer.finish()
+    }
+
+    /// As `take`; if nothing is there, it has the wake called once events come and keeps the event loop
+    /// alive until it is called again, or `disarm` is.
+    #[napi(catch_unwind)]
+    pub fn take_or_arm(&self, env: Env, batch: &NativeBatch, max: u32) -> Result<u32> {
+        let mut status = self.take(env, batch, max);
+        if status == 0 {
+            self.channels.signal.arm();
+            // What came before that has called nobody.
+            status = self.take(env, batch, max);
+        }
+        if status == 0 {
+            self.keep_alive(env)?;
+        } else if status & NEEDS_SLAB == 0 {
+            self.hold.take();
+        }
+        Ok(status)
     }
 
     /// The error that the latest batch told of.
@@ -143,27 +163,12 @@ impl NativeReceiver {
         self.channels.events.wait(slice_of(timeout_ms))
     }
 
-    /// Names the function that `arm` has called.
+    /// Names the function that `takeOrArm` has called.
     #[napi(catch_unwind)]
     pub fn set_wake(&self, env: Env, wake: Function<'_, (), ()>) -> Result<()> {
         let wake = Wake::new(env, &wake)?;
         self.listener.replace(Some(self.channels.signal.listen(move || wake.call())));
         Ok(())
-    }
-
-    /// Has the wake called once events come, and keeps the event loop alive until `disarm`; `true`,
-    /// and nothing of this, if something is there already.
-    #[napi(catch_unwind)]
-    pub fn arm(&self, env: Env) -> Result<bool> {
-        self.channels.signal.arm();
-        // Looked at after arming: what came before that has called nobody.
-        if self.channels.events.is_worth_a_look() {
-            return Ok(true);
-        }
-        if self.hold.borrow().is_none() {
-            self.hold.replace(Some(Hold::new(env)?));
-        }
-        Ok(false)
     }
 
     /// Lets the event loop end.

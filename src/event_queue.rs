@@ -83,18 +83,7 @@ impl EventQueue {
         self.length.load(Ordering::SeqCst)
     }
 
-    /// Whether nothing waits and nothing can come any more.
-    pub(crate) fn is_over(&self) -> bool {
-        let state = self.lock();
-        state.closed && state.chunks.is_empty()
-    }
-
-    /// Whether something waits, or nothing can come any more.
-    pub(crate) fn is_worth_a_look(&self) -> bool {
-        self.lock().is_worth_a_look()
-    }
-
-    /// Waits until [`is_worth_a_look`](Self::is_worth_a_look), `longest` at most; whether it is.
+    /// Waits until something is there or nothing can come any more, `longest` at most; whether it is so.
     pub(crate) fn wait(&self, longest: Duration) -> bool {
         let mut state = self.lock();
         if state.is_worth_a_look() {
@@ -159,6 +148,8 @@ impl EventQueue {
         }
         if !state.chunks.is_empty() {
             writer.note_more();
+        } else if state.closed && writer.is_empty() && large.is_none() {
+            writer.note_over();
         }
         self.length.fetch_sub(before - *left, Ordering::SeqCst);
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);

@@ -22,6 +22,7 @@ mod logger;
 mod options;
 mod sent_text;
 mod socket;
+mod uv;
 mod wake;
 mod watcher;
 mod wide_text;

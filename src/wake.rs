@@ -1,13 +1,13 @@
 //! Waking an event loop from other threads: the one file that knows threadsafe functions.
 //!
-//! An environment has one threadsafe function for all its objects. It carries nothing: it makes the
-//! event loop call those JavaScript functions whose wakes were called since.
+//! An environment has one bell for all its objects. It carries nothing: it makes the event loop call those
+//! JavaScript functions whose wakes were called since.
 
 use std::{
     cell::RefCell,
     collections::HashMap,
     rc::Rc,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
 use napi::{
@@ -17,7 +17,10 @@ use napi::{
     threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode},
 };
 
-use crate::error::{Result, napi_failure};
+use crate::{
+    error::{Result, napi_failure},
+    uv::AsyncHandle,
+};
 
 type Tsfn = ThreadsafeFunction<(), (), (), Status, false, true>;
 
@@ -31,18 +34,26 @@ struct EventLoop {
     functions: RefCell<HashMap<u32, FunctionRef<(), ()>>>,
     next: RefCell<u32>,
     holds: RefCell<usize>,
-    raw: sys::napi_threadsafe_function,
 }
 
 #[derive(Default)]
 struct Shared {
+    /// `None` once the environment is going away. Not in `state`: the event loop may run before the ring
+    /// that woke it has returned, and must not wait for that.
+    bell: RwLock<Option<Bell>>,
     state: Mutex<State>,
+}
+
+/// What makes the event loop look at the state.
+enum Bell {
+    Uv(AsyncHandle),
+    /// Where there is no libuv. Its call holds a lock that the event loop waits for if it is quick: where
+    /// both share a processor, that is four changes of threads a message.
+    Threadsafe(Tsfn),
 }
 
 #[derive(Default)]
 struct State {
-    /// `None` once the environment is going away.
-    function: Option<Tsfn>,
     woken: Vec<u32>,
     dropped: Vec<u32>,
 }
@@ -50,6 +61,24 @@ struct State {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Never blocks, but while the environment goes away.
+    fn ring(&self) {
+        match &*self.bell.read().unwrap_or_else(PoisonError::into_inner) {
+            Some(Bell::Uv(handle)) => handle.send(),
+            Some(Bell::Threadsafe(function)) => {
+                function.call((), ThreadsafeFunctionCallMode::NonBlocking);
+            }
+            None => {}
+        }
+    }
+
+    /// From here on no thread rings, which Node 20 would answer by aborting the process.
+    fn close(&self) {
+        let bell = self.bell.write().unwrap_or_else(PoisonError::into_inner).take();
+        self.lock().woken.clear();
+        drop(bell);
     }
 }
 
@@ -75,16 +104,16 @@ impl Wake {
 
     /// Never blocks. Calls that come before the event loop gets to it are one.
     pub(crate) fn call(&self) {
-        let mut state = self.shared.lock();
-        if state.woken.contains(&self.id) {
-            return;
-        }
-        let is_first = state.woken.is_empty();
-        if let Some(function) = &state.function {
-            if is_first {
-                function.call((), ThreadsafeFunctionCallMode::NonBlocking);
+        let is_first = {
+            let mut state = self.shared.lock();
+            if state.woken.contains(&self.id) {
+                return;
             }
             state.woken.push(self.id);
+            state.woken.len() == 1
+        };
+        if is_first {
+            self.shared.ring();
         }
     }
 }
@@ -93,10 +122,13 @@ impl Drop for Wake {
     /// Has the event loop let go of the function, and of all that it holds, without waiting for the
     /// next call of another: there may be none, or this one's own may be over already.
     fn drop(&mut self) {
-        let mut state = self.shared.lock();
-        state.dropped.push(self.id);
-        if let (Some(function), true) = (&state.function, state.woken.is_empty()) {
-            function.call((), ThreadsafeFunctionCallMode::NonBlocking);
+        let is_first = {
+            let mut state = self.shared.lock();
+            state.dropped.push(self.id);
+            state.woken.is_empty()
+        };
+        if is_first {
+            self.shared.ring();
         }
     }
 }
@@ -112,8 +144,7 @@ impl Hold {
         let mut holds = event_loop.holds.borrow_mut();
         *holds += 1;
         if *holds == 1 {
-            // SAFETY: the function lives until the cleanup hook clears `LOOP`, on this very thread.
-            unsafe { sys::napi_ref_threadsafe_function(env.raw(), event_loop.raw) };
+            event_loop.set_held(env, true);
         }
         Ok(Self { env })
     }
@@ -125,8 +156,7 @@ impl Drop for Hold {
         let mut holds = event_loop.holds.borrow_mut();
         *holds = holds.saturating_sub(1);
         if *holds == 0 {
-            // SAFETY: as in `new`.
-            unsafe { sys::napi_unref_threadsafe_function(self.env.raw(), event_loop.raw) };
+            event_loop.set_held(self.env, false);
         }
     }
 }
@@ -138,38 +168,51 @@ impl EventLoop {
             return Ok(event_loop);
         }
         let shared = Arc::new(Shared::default());
-        let function = env
-            .create_function_from_closure::<(), (), _>("s9Wake", |_| Ok(()))
-            .and_then(|nothing| {
-                let tsfn = nothing.build_threadsafe_function::<()>().weak::<true>();
-                tsfn.build_callback(|context| {
-                    call_woken(context.env);
-                    Ok(())
-                })
-            })
-            .map_err(napi_failure)?;
-        let raw = function.raw();
-        shared.lock().function = Some(function);
-        // Registered after the threadsafe function's own hook and hence called before it: from here
-        // on no thread calls the function, which Node 20 would answer by aborting the process.
-        env.add_env_cleanup_hook(Arc::clone(&shared), |shared| {
-            LOOP.with_borrow_mut(Option::take);
-            let mut state = shared.lock();
-            state.woken.clear();
-            let function = state.function.take();
-            drop(state);
-            drop(function);
-        })
-        .map_err(napi_failure)?;
+        let end = {
+            let shared = Arc::clone(&shared);
+            move || {
+                LOOP.with_borrow_mut(Option::take);
+                shared.close();
+            }
+        };
+        let bell = match AsyncHandle::new(env, call_woken, Box::new(end.clone())) {
+            Some(handle) => Bell::Uv(handle),
+            None => {
+                let function = threadsafe_function(env).map_err(napi_failure)?;
+                // Registered after the threadsafe function's own hook and hence called before it.
+                env.add_env_cleanup_hook((), move |()| end()).map_err(napi_failure)?;
+                Bell::Threadsafe(function)
+            }
+        };
+        *shared.bell.write().unwrap_or_else(PoisonError::into_inner) = Some(bell);
         let event_loop = Rc::new(Self {
             shared,
             functions: RefCell::default(),
             next: RefCell::new(0),
             holds: RefCell::new(0),
-            raw,
         });
         LOOP.set(Some(Rc::clone(&event_loop)));
         Ok(event_loop)
+    }
+
+    /// Keeps this event loop alive, or lets it end.
+    fn set_held(&self, env: Env, held: bool) {
+        match &*self.shared.bell.read().unwrap_or_else(PoisonError::into_inner) {
+            Some(Bell::Uv(handle)) if held => handle.hold(),
+            Some(Bell::Uv(handle)) => handle.let_go(),
+            Some(Bell::Threadsafe(function)) => {
+                // SAFETY: the function is that of this environment, on its thread, and is there until
+                // `Shared::close` has taken it.
+                unsafe {
+                    if held {
+                        sys::napi_ref_threadsafe_function(env.raw(), function.raw());
+                    } else {
+                        sys::napi_unref_threadsafe_function(env.raw(), function.raw());
+                    }
+                }
+            }
+            None => {}
+        }
     }
 
     /// Lets go of the functions whose wakes are gone, but for those that are still to be called.
@@ -189,6 +232,16 @@ impl EventLoop {
     }
 }
 
+/// A threadsafe function that calls what was woken, and lets the event loop end.
+fn threadsafe_function(env: Env) -> napi::Result<Tsfn> {
+    let nothing = env.create_function_from_closure::<(), (), _>("s9Wake", |_| Ok(()))?;
+    let builder = nothing.build_threadsafe_function::<()>().weak::<true>();
+    builder.build_callback(|context| {
+        call_woken(context.env);
+        Ok(())
+    })
+}
+
 /// Calls what was woken. No borrow and no lock is held while JavaScript runs.
 fn call_woken(env: Env) {
     let Some(event_loop) = LOOP.with_borrow(Option::clone) else { return };
@@ -200,15 +253,15 @@ fn call_woken(env: Env) {
             let Some(function) = functions.get(&id) else { return Ok(()) };
             let function = function.borrow_back(&env)?;
             drop(functions);
-            // `apply` leaves what is thrown pending: Node reports it as uncaught, unchanged.
+            // `apply` leaves what is thrown pending: the bell reports it as uncaught, unchanged.
             function.apply((), ())
         });
         if called.is_err() {
             // Nothing can be called while an exception is pending: the others get a turn of their own.
-            let mut state = event_loop.shared.lock();
-            state.woken.extend_from_slice(&woken[index + 1..]);
-            if let (Some(function), false) = (&state.function, state.woken.is_empty()) {
-                function.call((), ThreadsafeFunctionCallMode::NonBlocking);
+            let left = &woken[index + 1..];
+            event_loop.shared.lock().woken.extend_from_slice(left);
+            if !left.is_empty() {
+                event_loop.shared.ring();
             }
             return;
         }

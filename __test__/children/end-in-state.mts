@@ -11,10 +11,12 @@ const WAYS: Record<string, () => void> = {
   exit: leave,
   'exit-by-timer': () => void setTimeout(leave, 5),
   throw: () => {
+    tell();
     throw new Error('thrown on purpose');
   },
   'throw-by-timer': () =>
     void setTimeout(() => {
+      tell();
       throw new Error('thrown on purpose');
     }, 5),
   reject: () => void Promise.reject(new Error('thrown on purpose')),
@@ -23,8 +25,12 @@ const WAYS: Record<string, () => void> = {
 };
 
 /** Tells when, so that it can be seen how long leaving takes. */
-function leave(): never {
+function tell(): void {
   writeSync(1, `${performance.timeOrigin + performance.now()}\n`);
+}
+
+function leave(): never {
+  tell();
   process.exit(7);
 }
 

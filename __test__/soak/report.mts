@@ -26,14 +26,14 @@ interface Limit {
  * Per hour, in which two processors run some 90,000 connections: 20 MiB are 230 bytes for each, less
  * than any object of a client. The resident set also holds what allocators keep, by some 10 MiB more or
  * less from one sample to the next, so that ten minutes tell no less than 300 MiB, 3 KiB a connection:
- * a client's buffers are larger. A descriptor or thread lost by one connection of 600 passes 150.
+ * a client's buffers are larger. A descriptor or thread lost by one connection of 1,200 passes 75.
  */
 const LIMITS: readonly Limit[] = [
   { name: 'resident set', of: sample => sample.rss, limit: 300 * MIB, unit: MIB },
   { name: 'JavaScript heap', of: sample => sample.heap, limit: 20 * MIB, unit: MIB },
   { name: 'buffers', of: sample => sample.external, limit: 20 * MIB, unit: MIB },
-  { name: 'descriptors', of: sample => sample.descriptors, limit: 150, unit: 1 },
-  { name: 'threads', of: sample => sample.threads, limit: 150, unit: 1 },
+  { name: 'descriptors', of: sample => sample.descriptors, limit: 75, unit: 1 },
+  { name: 'threads', of: sample => sample.threads, limit: 75, unit: 1 },
 ];
 
 /** Prints a summary; whether everything held. */

@@ -90,13 +90,15 @@ impl EventSignal {
         }
     }
 
-    /// Calls the listeners if one has armed the signal. Costs one load otherwise.
-    pub(crate) fn fire(&self) {
-        if self.inner.armed.load(Ordering::SeqCst) && self.inner.armed.swap(false, Ordering::SeqCst) {
+    /// Calls the listeners if one has armed the signal; whether it has. Costs one load otherwise.
+    pub(crate) fn fire(&self) -> bool {
+        let fires = self.inner.armed.load(Ordering::SeqCst) && self.inner.armed.swap(false, Ordering::SeqCst);
+        if fires {
             // Called without the lock: a listener may end itself or another.
             let listeners = Arc::clone(&self.listeners());
             listeners.iter().for_each(|(_, listener)| listener());
         }
+        fires
     }
 
     fn listeners(&self) -> MutexGuard<'_, Arc<Listeners>> {

@@ -97,11 +97,15 @@ fn the_echo_examples_print_what_comes_back() {
     for (example, lines) in [
         ("echo_non_blocking", vec!["hello", "closed with 1000 \"done\""]),
         ("echo_blocking", vec!["hello", "closed with 1000 \"\""]),
-        ("echo_async", vec!["Activated", "hello"]),
+        (
+            "echo_async",
+            vec!["Activated", "hello", "ConnectionClosed(CloseFrame { code: 1000, reason: \"\" })", "Quit"],
+        ),
     ] {
         let (url, server) = serve(vec![Peer::echo]);
         let mut output = printed(&run(example, &[&url], &[]));
-        output.truncate(2);
+        // On a machine that is slow enough.
+        output.retain(|line| line != "nothing for a second");
         assert_eq!(output, lines, "{example}");
         server.join().unwrap();
     }

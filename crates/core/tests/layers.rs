@@ -296,11 +296,12 @@ fn of_repository(name: &str) -> Option<PathBuf> {
 }
 
 #[test]
-fn only_one_file_of_the_binding_names_threadsafe_functions() {
+fn one_file_of_the_binding_each_names_threadsafe_functions_and_libuv() {
     let Some(binding) = of_repository("src") else { return };
     for (file, source) in files(&binding, "rs") {
         let code = code(&source);
         assert!(file == "wake.rs" || !code.contains("ThreadsafeFunction"), "{file}");
+        assert!(file == "uv.rs" || !words(&code).any(|word| word == "libloading"), "{file}");
         assert!(!words(&code).any(|word| word == "tungstenite" || word == "native_tls"), "{file}");
     }
 }
