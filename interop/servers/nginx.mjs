@@ -83,4 +83,6 @@ function end() {
 nginx.once('exit', end);
 while (!(await accepts(plain)) || !(await accepts(tls))) {}
 console.log(JSON.stringify({ plain, tls }));
+// Whoever started this says both, and nginx would outlive a signal that is not listened for.
+process.once('SIGTERM', end);
 process.stdin.on('end', end).resume();
