@@ -161,6 +161,28 @@ test.serial('all_ways_to_receive_can_be_mixed_and_lose_nothing', async t => {
   t.deepEqual(texts, [...numbers, 'connectionClosed', 'quit']);
 });
 
+for (const way of ['recv', 'iteration']) {
+  test.serial(`a_long_row_of_events_by_${way}_leaves_the_event_loop_its_turns`, async t => {
+    const { eventRx, say } = await running(t);
+    const wanted = 20_000;
+    say(...new Array(wanted).fill('x'));
+    await until(eventRx, wanted);
+    let turns = 0;
+    const turn = () => {
+      turns++;
+      immediate = setImmediate(turn);
+    };
+    let immediate = setImmediate(turn);
+    const iterator = eventRx[Symbol.asyncIterator]();
+    for (let count = 0; count < wanted; count++) {
+      if (way === 'recv') await eventRx.recv();
+      else await iterator.next();
+    }
+    clearImmediate(immediate);
+    t.true(turns >= 3, `${turns} turns`);
+  });
+}
+
 test.serial('an_iteration_ends_after_quit_and_another_ends_at_once', async t => {
   const { client, eventRx } = await running(t);
   client.controlTx.send(ControlMessage.close());

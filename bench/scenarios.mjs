@@ -59,7 +59,15 @@ function* receive(schemes = SCHEMES) {
           reference: ['ws', 'Bun', 'floor, spinning'],
           path: `${scheme}/flood?wait=spin&size=${bytes}&kind=${kind}`,
           task: { measure: 'receive', size: bytes, kind },
-          contenders: [floor('spin'), ...ONE_THREAD, ...SLEEPING_THREAD, ...PEERS],
+          // What spins is busy while it waits for the server too: processor time is the blocking one's.
+          contenders: [
+            floor('spin'),
+            floor('block'),
+            ...ONE_THREAD,
+            ...SLEEPING_THREAD,
+            s9('async, drained'),
+            ...PEERS,
+          ],
         };
       }
     }

@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-use napi::{Env, bindgen_prelude::Uint8ArraySlice};
+use napi::{Env, JsString, bindgen_prelude::Uint8ArraySlice};
 use napi_derive::napi;
 use s9_websocket_core::{
     ControlMessage, ControlSender, Error, ReceivedEvent, S9Socket, S9WebSocketClientHandler, Session,
@@ -21,6 +21,7 @@ use crate::{
     error::{NativeError, NativeResponse, Result, thrown},
     event_queue::QueueSink,
     join_handle::NativeJoinHandle,
+    sent_text::with_text,
     socket::NativeSocket,
 };
 
@@ -254,7 +255,9 @@ impl NativeClient {
     #[napi(catch_unwind)]
     pub fn turn_sync(&self, env: Env, batch: &NativeBatch) -> Result<u32> {
         self.with_session(|session| {
-            let until = Instant::now() + SLICE;
+            let spins = session.wait_mode() == Wait::Spin;
+            // A spinning loop that soon has an event never reads the clock.
+            let mut until = (!spins).then(|| Instant::now() + SLICE);
             let mut idle = 0_u32;
             loop {
                 let (turn, status) = self.one_turn(session, env, batch);
@@ -265,9 +268,11 @@ impl NativeClient {
                     session.wait();
                 }
                 idle = idle.wrapping_add(1);
-                let looks = session.wait_mode() != Wait::Spin || idle.is_multiple_of(TURNS_A_LOOK);
-                if looks && Instant::now() >= until {
-                    return (Turn::Waiting, 0);
+                if !spins || idle.is_multiple_of(TURNS_A_LOOK) {
+                    let now = Instant::now();
+                    if now >= *until.get_or_insert(now + SLICE) {
+                        return (Turn::Waiting, 0);
+                    }
                 }
             }
         })
@@ -332,13 +337,23 @@ impl NativeClient {
 
     /// Sends a text message.
     #[napi(catch_unwind)]
-    pub fn send_text(&self, text: String) -> Result<()> {
-        self.tell(ControlMessage::SendText(text))
+    pub fn send_text(&self, text: JsString<'_>) -> Result<()> {
+        with_text(&text, |text| match &mut *self.place.borrow_mut() {
+            Place::Here(session) => session.send_text_message(text).map(drop),
+            Place::Channels { client, .. } => {
+                client.control().send(ControlMessage::SendText(text.to_owned()))
+            }
+            Place::Gone => Err(CLOSED),
+        })?
+        .map_err(thrown)
     }
 
     /// Sends a binary message.
     #[napi(catch_unwind)]
     pub fn send_binary(&self, data: Uint8ArraySlice<'_>) -> Result<()> {
+        if let Place::Here(session) = &mut *self.place.borrow_mut() {
+            return session.send_binary_slice(&data).map(drop).map_err(thrown);
+        }
         self.tell(ControlMessage::SendBinary(copied(Some(&data))))
     }
 

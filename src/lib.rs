@@ -20,6 +20,7 @@ mod event_queue;
 mod join_handle;
 mod logger;
 mod options;
+mod sent_text;
 mod socket;
 mod uv;
 mod wake;

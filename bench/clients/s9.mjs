@@ -40,7 +40,8 @@ async function runOnThread(client, handler) {
   await client.run(handler, { on: 'background-thread' });
 }
 
-function channels(extra) {
+/** With `most`, what came along with an event is taken at once, so many at a time. */
+function channels(extra, most = 0) {
   return async (url, options, face) => {
     const client = await S9AsyncNonBlockingWebSocketClient.connect(url, {
       nodelay: true,
@@ -55,11 +56,15 @@ function channels(extra) {
       close: () => controlTx.send(ControlMessage.close()),
       terminate: () => controlTx.send(ControlMessage.forceQuit()),
     };
-    for await (const event of client.eventRx) {
+    const receive = event => {
       if (event.type === 'textMessage' || event.type === 'binaryMessage') {
         face.onMessage(event.data);
       } else if (event.type === 'activated') face.onOpen(end);
       else if (event.type === 'error') throw event.error;
+    };
+    for await (const event of client.eventRx) {
+      receive(event);
+      if (most > 0) for (const other of client.eventRx.drain(most)) receive(other);
     }
     await thread.join();
   };
@@ -79,5 +84,6 @@ export const ways = {
   's9 blocking runSync': callbacks(Blocking, {}, (client, handler) => client.runSync(handler)),
   's9 blocking run': callbacks(Blocking, {}, (client, handler) => client.run(handler)),
   's9 async': channels({ spinWaitDuration: WAITING }),
+  's9 async, drained': channels({ spinWaitDuration: WAITING }, 256),
   's9 async, spinning': channels({}),
 };

@@ -31,6 +31,8 @@ const MAX_CONTROL_PAYLOAD: usize = 125;
 const MAX_CLOSE_REASON: usize = MAX_CONTROL_PAYLOAD - 2;
 const TEXT: OpCode = OpCode::Data(Data::Text);
 const BINARY: OpCode = OpCode::Data(Data::Binary);
+/// A queue that had more messages in it is given back once all are sent.
+const LONGEST_KEPT_QUEUE: usize = 64;
 /// Pongs that a peer may leave unread before its pings are read no further.
 const MAX_UNREAD_PONGS: usize = 1024;
 
@@ -515,7 +517,12 @@ impl<S: Read + Write> Connection<S> {
                 return;
             }
             self.unread_pongs = 0;
-            let Some(Outgoing { opcode, payload, may_compress }) = self.queue.pop_front() else { break };
+            let Some(Outgoing { opcode, payload, may_compress }) = self.queue.pop_front() else {
+                if self.queue.capacity() > LONGEST_KEPT_QUEUE {
+                    self.queue = VecDeque::new();
+                }
+                break;
+            };
             self.queued -= payload.len();
             self.write(opcode, &payload, may_compress);
         }

@@ -67,9 +67,10 @@ impl std::fmt::Debug for Outlet {
 }
 
 impl Outlet {
-    /// Events were received: what is sent now may be the answers to them, and none is to wait.
-    pub(crate) fn expect_answers(&mut self) {
-        self.uses = 0;
+    /// Events were received: what is sent now may be the answers to them, and none is to wait. Whether the
+    /// ones before were answered.
+    pub(crate) fn expect_answers(&mut self) -> bool {
+        std::mem::take(&mut self.uses) > 0
     }
 
     /// Whether a message would be the next one to be sent, and at once, and is not one of a flood.

@@ -162,6 +162,12 @@ impl Session {
         self.send(|connection| connection.send_binary(data.into()))
     }
 
+    /// Sends a binary message whose bytes are copied only as far as the kernel does not take them, and
+    /// flushes it.
+    pub fn send_binary_slice(&mut self, data: &[u8]) -> Result<Sent> {
+        self.send(|connection| connection.send_binary_slice(data))
+    }
+
     /// Sends a text message uncompressed even where compression was agreed on, and flushes it.
     pub fn send_text_message_uncompressed(&mut self, text: &str) -> Result<Sent> {
         self.send(|connection| connection.send_text_uncompressed(text))

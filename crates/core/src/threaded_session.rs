@@ -233,9 +233,7 @@ fn run_on_thread<S: EventSink>(link: &Link, mut handler: ThreadHandler<S>, mut w
         let mut outlet = link.outlet();
         let Some(running) = outlet.as_mut() else { return };
         let turn = turn(&mut running.session, &mut handler);
-        if handler.is_unpublished {
-            running.expect_answers();
-        }
+        let is_conversation = handler.is_unpublished && running.expect_answers();
         let next_wait = match turn {
             Turn::Ended => return,
             // What came may be all there is: the wait tells, and costs no more than a read in vain.
@@ -249,9 +247,10 @@ fn run_on_thread<S: EventSink>(link: &Link, mut handler: ThreadHandler<S>, mut w
         }
         let woke = handler.publish();
         let Some((interest, longest)) = next_wait else { continue };
-        if woke {
+        if woke && is_conversation {
             // To whoever woke, if it shares this processor. Were this thread to sleep first, an answer to what
-            // is sent now would find the processor idle, and waking that takes longer than all else here.
+            // is sent now would find the processor idle, and waking that takes longer than all else here. Only
+            // where answers are sent: who yields is passed over for a while if the other then goes on working.
             thread::yield_now();
         }
         let longest = quiet.longest_wait(turn, longest, || handler.rest());

@@ -146,7 +146,7 @@ fn compression_costs_a_connection_what_its_documentation_says() {
     let mut payload = deflated(&[b'x'; 100_000], DeflateFlush::SyncFlush);
     payload.truncate(payload.len() - 4);
     let bytes = raw_frame(0x80 | RSV1 | TEXT, payload).repeat(50);
-    let message = Input::Bytes(raw_frame(0x80 | TEXT, b"x".to_vec()));
+    let message = Input::Bytes(raw_frame(0x80 | TEXT, b"x"));
     let mut plain = Connection::new(Script::new([message]), Vec::new(), Limits::default());
     // It leaves what the connections of a thread share.
     events(&mut plain, Instant::now(), 2);

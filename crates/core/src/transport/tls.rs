@@ -151,7 +151,9 @@ impl TlsStream {
 impl Read for TlsStream {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let read = self.stream.read(into);
-        self.is_dry = read.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+        // A read may have to write, a new key for one: that goes on without new bytes.
+        self.is_dry = read.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+            && self.below().blocked_on() == Blocked::Read;
         let count = read.map_err(classified)?;
         // Some libraries report a stream that just stops as if it had ended well. But after a
         // close_notify none of them reads on, so none is told of the end of the socket's stream.
