@@ -57,6 +57,12 @@ impl Kind {
     fn is_viewed(self) -> bool {
         VIEWED.contains(&(self as u32))
     }
+
+    /// The payload of an event of this kind as text to be widened, if it is one.
+    fn wide_text(self, payload: &Bytes) -> Option<&str> {
+        // SAFETY: the core gives out as text only what it knows to be UTF-8.
+        matches!(self, Self::WideText).then(|| unsafe { str::from_utf8_unchecked(payload) })
+    }
 }
 
 /// The kinds of payloads that JavaScript may keep views of.
@@ -80,8 +86,7 @@ pub(crate) struct Parts {
 impl Parts {
     /// The text to be widened, if it is one.
     pub(crate) fn wide_text(&self) -> Option<&str> {
-        // SAFETY: the core gives out as text only what it knows to be UTF-8.
-        matches!(self.kind, Kind::WideText).then(|| unsafe { str::from_utf8_unchecked(&self.payload) })
+        self.kind.wide_text(&self.payload)
     }
 
     pub(crate) fn of(event: WebSocketEvent, text_as_buffer: bool) -> Self {
@@ -237,12 +242,11 @@ impl BatchWriter<'_> {
     }
 
     pub(crate) fn write(&mut self, event: WebSocketEvent, at: Instant) -> Written {
-        let parts = Parts::of(event, self.text_as_buffer);
-        let (needed, placed) = match parts.wide_text() {
+        let Parts { kind, payload, code, error } = Parts::of(event, self.text_as_buffer);
+        let (needed, placed) = match kind.wide_text(&payload) {
             Some(text) => (wide_text::room_for(text.len()), self.place_wide(text)),
-            None => (parts.payload.len(), self.place(&parts.payload).map(|at| (at, parts.payload.len()))),
+            None => (payload.len(), self.place(&payload).map(|offset| (offset, payload.len()))),
         };
-        let Parts { kind, payload, code, error } = parts;
         let Some((offset, length)) = placed else {
             self.needed = Some(needed);
             return Written::NoRoom(match kind {

@@ -558,20 +558,28 @@ impl<S: Read + Write> Connection<S> {
     fn read(&mut self) -> Step {
         loop {
             match self.reader.read(&mut self.stream) {
-                Ok(Message::Text(text)) if self.codec.is_some() => {
-                    return self.open(MessageKind::Text, text.into());
+                Ok(Message::Text(text)) => {
+                    self.reader.gave(text.len());
+                    if self.codec.is_some() {
+                        return self.open(MessageKind::Text, text.into());
+                    }
+                    return text_message(text.into());
                 }
-                Ok(Message::Binary(data)) if self.codec.is_some() => {
-                    return self.open(MessageKind::Binary, data);
+                Ok(Message::Binary(data)) => {
+                    self.reader.gave(data.len());
+                    if self.codec.is_some() {
+                        return self.open(MessageKind::Binary, data);
+                    }
+                    return binary_message(data);
                 }
-                Ok(Message::Text(text)) => return text_message(text.into()),
-                Ok(Message::Binary(data)) => return binary_message(data),
                 Ok(Message::Ping(data)) => {
+                    self.reader.gave(data.len());
                     tracing::trace!(bytes = data.len(), "ping");
                     self.answer_ping(&data);
                     return Step::Event(WebSocketEvent::Ping(data));
                 }
                 Ok(Message::Pong(data)) => {
+                    self.reader.gave(data.len());
                     tracing::trace!(bytes = data.len(), "pong");
                     return Step::Event(WebSocketEvent::Pong(data));
                 }
@@ -582,6 +590,7 @@ impl<S: Read + Write> Connection<S> {
                 // Only given out where raw frames are written.
                 Ok(Message::Frame(_)) => {}
                 Err(tungstenite::Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.reader.starve();
                     return self.idle();
                 }
                 Err(error) => return self.fail_read(error),

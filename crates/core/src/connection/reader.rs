@@ -58,39 +58,42 @@ impl Reader {
         self.is_starved
     }
 
-    /// The next message.
+    /// The next message. What comes of it is to be told: [`gave`](Self::gave), or [`starve`](Self::starve).
+    ///
+    /// Not looked at here, where that would move it once more: two stalls a message.
+    #[inline]
     pub(super) fn read<S: Read>(&mut self, stream: &mut S) -> Result<Message, Error> {
-        let mut context = self.context.take().unwrap_or_else(|| self.bounded(spare()));
+        if self.context.is_none() {
+            self.context = Some(self.bounded(spare()));
+        }
+        // Just made where it was not there.
+        let Some(context) = &mut self.context else { return Err(Error::AlreadyClosed) };
         let mut counted = Counted { stream, bytes: 0 };
         let read = context.read(&mut counted);
         self.unaccounted += counted.bytes;
         self.is_starved = false;
-        match &read {
-            Ok(Message::Text(text)) => self.account_for(text.len()),
-            Ok(Message::Binary(data) | Message::Ping(data) | Message::Pong(data)) => {
-                self.account_for(data.len());
-            }
-            Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => self.is_starved = true,
-            Ok(Message::Close(_) | Message::Frame(_)) | Err(_) => {
-                self.context = Some(context);
-                return read;
-            }
-        }
-        if self.unaccounted > 0 {
-            self.context = Some(context);
-        } else {
-            self.is_starved = true;
-            if std::mem::take(&mut self.longest) <= LONGEST_KEPT {
-                let _ = SPARE.try_with(|spare| spare.set(Some(context)));
-            }
-        }
         read
     }
 
-    /// A message of so many bytes came out of the context, in at least one frame.
-    fn account_for(&mut self, payload: usize) {
+    /// A message of so many bytes was read, in at least one frame.
+    #[inline]
+    pub(super) fn gave(&mut self, payload: usize) {
         self.unaccounted = self.unaccounted.saturating_sub(payload + least_headers(payload));
         self.longest = self.longest.max(payload);
+        if self.unaccounted == 0 {
+            self.starve();
+        }
+    }
+
+    /// There is no message but for new bytes of the stream.
+    pub(super) fn starve(&mut self) {
+        self.is_starved = true;
+        if self.unaccounted == 0
+            && let Some(context) = self.context.take()
+            && std::mem::take(&mut self.longest) <= LONGEST_KEPT
+        {
+            let _ = SPARE.try_with(|spare| spare.set(Some(context)));
+        }
     }
 
     fn bounded(&self, mut context: Box<WebSocketContext>) -> Box<WebSocketContext> {
