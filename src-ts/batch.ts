@@ -51,7 +51,7 @@ interface Slab extends Buffer {
 }
 
 // Until 24, Node decodes UTF-8 a byte at a time: at 1 KiB of Chinese text 3.9 µs, where widening in
-// native code and taking that over take 0.5 µs. Later ones and Bun are as fast by themselves.
+// native code and taking that over take 0.5 µs. Later ones decode as fast themselves.
 addon.widenText(Number.parseInt(process.versions.node, 10) < 24);
 
 /** A batch of events. */
