@@ -86,9 +86,7 @@ impl EventQueue {
     /// Waits until something is there or nothing can come any more, `longest` at most; whether it is so.
     pub(crate) fn wait(&self, longest: Duration) -> bool {
         let mut state = self.lock();
-        if state.is_worth_a_look() {
-            return true;
-        }
+        state.note_receiver();
         state.waiting += 1;
         let (mut state, _) = self
             .arrived
@@ -118,7 +116,7 @@ impl EventQueue {
     ) -> Option<(Row, f64, Bytes)> {
         let mut state = self.lock();
         if writer.is_empty() {
-            state.is_worth_a_look();
+            state.note_receiver();
         }
         let (before, mut bytes) = (*left, 0);
         let mut large = None;
@@ -162,10 +160,9 @@ impl EventQueue {
 }
 
 impl State {
-    /// For a receiver that is about to wait or to take something.
-    fn is_worth_a_look(&mut self) -> bool {
+    /// Notes that a receiver has come, to wait or to take something.
+    fn note_receiver(&mut self) {
         self.was_found_empty |= self.chunks.is_empty();
-        self.closed || !self.chunks.is_empty()
     }
 }
 
