@@ -10,6 +10,7 @@ import {
   S9BlockingWebSocketClient as BlockingClient,
   S9NonBlockingWebSocketClient as NonBlockingClient,
 } from 's9-websocket';
+import { EchoServer } from 's9-websocket/testing';
 
 const WAITING = { spinWaitDuration: 60_000 };
 const DEADLINE = 10_000;
@@ -92,6 +93,31 @@ for (const [name, make] of Object.entries(DROPPED)) {
     t.is(clientThreads(), 0);
   });
 }
+
+/** Bytes that this thread's buffers hold. */
+const buffers = () => process.memoryUsage().arrayBuffers;
+
+test.serial('an_iteration_that_is_left_gives_its_memory_back', async t => {
+  const echo = await EchoServer.start();
+  t.teardown(() => echo.close());
+  const leave = async () => {
+    const client = await AsyncClient.connect(echo.url, WAITING);
+    const handle = client.run();
+    for (let count = 0; count < 10; count++) client.controlTx.send({ type: 'sendText', text: '' });
+    await until(() => client.eventRx.length >= 10);
+    for await (const { type } of client.eventRx) if (type === 'activated') break;
+    client.controlTx.send({ type: 'forceQuit' });
+    await handle.join();
+  };
+  await leave();
+  globalThis.gc?.();
+  const before = buffers();
+  for (let count = 0; count < 20; count++) await leave();
+  // The memory for one batch is 88 KiB.
+  const isGivenBack = () => buffers() - before < 400_000;
+  await until(isGivenBack, () => globalThis.gc?.());
+  t.true(isGivenBack(), `${buffers() - before} bytes are left`);
+});
 
 test.serial('a_client_in_use_is_not_collected', async t => {
   const { url, codes } = await start(t);

@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use napi::{
     Env,
-    bindgen_prelude::{Float64Array, FromNapiValue, ObjectRef, Uint8Array, Uint32Array},
+    bindgen_prelude::{Float64Array, FromNapiValue, ObjectFinalize, ObjectRef, Uint8Array, Uint32Array},
     sys,
 };
 use napi_derive::napi;
@@ -118,7 +118,7 @@ impl Parts {
 }
 
 /// Memory for one batch at a time.
-#[napi]
+#[napi(custom_finalize)]
 pub struct NativeBatch {
     descriptors: RefCell<Uint32Array>,
     times: RefCell<Float64Array>,
@@ -161,6 +161,14 @@ impl NativeBatch {
         self.next.set(0);
         self.reusable.set(None);
         Ok(())
+    }
+}
+
+/// A batch is collected where an iteration was left with events in it.
+impl ObjectFinalize for NativeBatch {
+    fn finalize(self, env: Env) -> napi::Result<()> {
+        // A reference does not end with its value: the slab would stay for as long as its environment.
+        self.slab.into_inner().map_or(Ok(()), |slab| slab.unref(&env))
     }
 }
 
