@@ -1,6 +1,7 @@
 //! The protocol state machine over any `Read + Write`. Owns RFC 6455 by way of tungstenite; knows no
 //! socket, no TLS, no clock and no handler.
 
+mod frame_buffer;
 mod reader;
 mod writer;
 
@@ -268,7 +269,7 @@ impl<S: Read + Write> Connection<S> {
             max_received = max_received.saturating_add(max_received / 8 + 64);
         }
         Self {
-            reader: Reader::new(tail, max_received, limits.max_frame_size),
+            reader: Reader::new(&tail, max_received, limits.max_frame_size),
             stream: Outbound::new(stream),
             codec,
             state: State::Open,
@@ -557,44 +558,44 @@ impl<S: Read + Write> Connection<S> {
 
     fn read(&mut self) -> Step {
         loop {
-            match self.reader.read(&mut self.stream) {
-                Ok(Message::Text(text)) => {
-                    self.reader.gave(text.len());
-                    if self.codec.is_some() {
-                        return self.open(MessageKind::Text, text.into());
-                    }
-                    return text_message(text.into());
-                }
-                Ok(Message::Binary(data)) => {
-                    self.reader.gave(data.len());
-                    if self.codec.is_some() {
-                        return self.open(MessageKind::Binary, data);
-                    }
-                    return binary_message(data);
-                }
-                Ok(Message::Ping(data)) => {
-                    self.reader.gave(data.len());
+            if let Some((kind, payload)) = self.reader.take_message() {
+                return self.message(kind, payload);
+            }
+            match self.reader.advance(&mut self.stream) {
+                // Perhaps there is a message to take now.
+                Ok(None) => {}
+                Ok(Some(Message::Text(text))) => return self.message(MessageKind::Text, text.into()),
+                Ok(Some(Message::Binary(data))) => return self.message(MessageKind::Binary, data),
+                Ok(Some(Message::Ping(data))) => {
                     tracing::trace!(bytes = data.len(), "ping");
                     self.answer_ping(&data);
                     return Step::Event(WebSocketEvent::Ping(data));
                 }
-                Ok(Message::Pong(data)) => {
-                    self.reader.gave(data.len());
+                Ok(Some(Message::Pong(data))) => {
                     tracing::trace!(bytes = data.len(), "pong");
                     return Step::Event(WebSocketEvent::Pong(data));
                 }
-                Ok(Message::Close(frame)) => {
+                Ok(Some(Message::Close(frame))) => {
                     let frame = frame.map(|frame| CloseFrame::new(frame.code.into(), frame.reason.as_str()));
                     return self.peer_closed(frame);
                 }
                 // Only given out where raw frames are written.
-                Ok(Message::Frame(_)) => {}
+                Ok(Some(Message::Frame(_))) => {}
                 Err(tungstenite::Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.reader.starve();
                     return self.idle();
                 }
                 Err(error) => return self.fail_read(error),
             }
+        }
+    }
+
+    fn message(&mut self, kind: MessageKind, payload: Bytes) -> Step {
+        if self.codec.is_some() {
+            return self.open(kind, payload);
+        }
+        match kind {
+            MessageKind::Text => text_message(payload),
+            MessageKind::Binary => binary_message(payload),
         }
     }
 

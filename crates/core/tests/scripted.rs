@@ -65,6 +65,35 @@ fn a_fragmented_message_is_delivered_whole_around_the_control_frames_between() {
     assert_eq!(connection.stream().frames(), [Frame::new(PONG, "?")]);
 }
 
+/// Whole frames up to some size are taken as they are, the rest goes another way; all ways meet.
+#[test]
+fn messages_of_every_length_come_whole_and_in_order_however_the_stream_is_cut() {
+    let lengths = [0, 1, 125, 126, 8_190, 16_384, 65_535, 65_536, 66_549, 66_550, 66_551, 66_561, 200_000];
+    let mut bytes = Vec::new();
+    let mut expected = Vec::new();
+    for length in lengths {
+        let payload: String = (0..length).map(|index| char::from(b'a' + (index % 23) as u8)).collect();
+        let (first, second) = payload.split_at(length / 2);
+        bytes.extend(frame(TEXT, &payload));
+        bytes.extend(frame(PING, "?"));
+        bytes.extend(raw_frame(BINARY, first));
+        bytes.extend(frame(PONG, "!"));
+        bytes.extend(frame(CONTINUATION, second));
+        bytes.extend(frame(BINARY, length.to_string()));
+        expected.extend([format!("text {payload}"), "ping ?".into(), "pong !".into()]);
+        expected.extend([format!("binary {payload}"), format!("binary {length}")]);
+    }
+    for piece in [997, 16_384, 66_560, 70_000, bytes.len()] {
+        let mut connection = open([]);
+        let mut log = Vec::new();
+        for piece in bytes.chunks(piece) {
+            connection.stream_mut().push_bytes(piece);
+            log.extend(events(&mut connection, Instant::now(), usize::MAX));
+        }
+        assert!(log == expected, "in pieces of {piece}");
+    }
+}
+
 /// What a connection holds of the stream must stay with it, whatever the frames of a message come to.
 #[test]
 fn what_follows_a_fragmented_message_of_any_length_is_not_lost() {

@@ -98,13 +98,13 @@ impl Transport {
         self.below_mut().retry_write();
     }
 
-    /// Reads the kernel as far as the turn allows, unless there is something already; whether a read has
-    /// something to give: bytes, the end of the stream, or a failure.
+    /// Whether a read may have something to give: bytes, the end of the stream, or a failure.
     ///
-    /// Costs a turn that finds nothing no more than the system call.
+    /// Over TLS it reads the kernel, as far as the turn allows, unless there is something already: a turn
+    /// that finds nothing costs no more than the system call.
     pub(crate) fn fetch(&mut self) -> bool {
         match &mut self.stream {
-            Stream::Plain(buffer) => buffer.fetch(),
+            Stream::Plain(buffer) => buffer.may_read(),
             Stream::Tls(stream) => stream.fetch(),
         }
     }
@@ -181,7 +181,7 @@ impl Transport {
 impl Read for Transport {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         match &mut self.stream {
-            Stream::Plain(buffer) => buffer.read(into),
+            Stream::Plain(buffer) => buffer.read_straight(into),
             Stream::Tls(stream) => stream.read(into),
         }
     }

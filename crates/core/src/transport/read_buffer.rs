@@ -110,6 +110,26 @@ impl ReadBuffer {
         self.write_failure.take().map(io::Error::from_raw_os_error)
     }
 
+    /// Whether the gate allows to read the kernel.
+    pub(super) fn may_read(&self) -> bool {
+        self.gate != Gate::Shut
+    }
+
+    /// Reads the kernel, as far as the gate allows it, without buffering.
+    pub(super) fn read_straight(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = if self.may_read() {
+            self.receive(|socket| socket.read(into))
+        } else {
+            Err(io::ErrorKind::WouldBlock.into())
+        };
+        match &read {
+            Ok(0) => self.saw_end = true,
+            Ok(_) => {}
+            Err(_) => self.blocked_on = Blocked::Read,
+        }
+        read
+    }
+
     /// Reads the kernel where nothing read before is left and the gate allows it; whether
     /// [`read`](Self::read) has something to give: bytes, the end of the stream, or a failure.
     pub(super) fn fetch(&mut self) -> bool {
@@ -135,23 +155,31 @@ impl ReadBuffer {
     /// Reads the kernel once; `Ok(0)` is the end of the stream.
     fn fill(&mut self) -> io::Result<usize> {
         let mut memory = Memory::take();
-        let filled = loop {
-            // SAFETY: the system has written as many bytes as it says.
-            match unsafe { memory.fill(|bytes| self.socket.recv(bytes)) } {
+        // SAFETY: the system has written as many bytes as it says.
+        let filled = unsafe { memory.fill(|bytes| self.receive(|socket| socket.recv(bytes))) };
+        if matches!(filled, Ok(1..)) {
+            self.unread = Some(memory);
+        } else {
+            memory.give_back();
+        }
+        filled
+    }
+
+    /// Has `read` read the kernel.
+    fn receive(&mut self, mut read: impl FnMut(&mut &Socket) -> io::Result<usize>) -> io::Result<usize> {
+        let count = loop {
+            match read(&mut &*self.socket) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => break result.map_err(timeout_as_would_block),
+                result => break result.map_err(timeout_as_would_block)?,
             }
         };
-        let Ok(count @ 1..) = filled else {
-            memory.give_back();
-            return filled;
-        };
-        self.received_at = Instant::now();
-        self.unread = Some(memory);
-        if self.gate == Gate::Open {
-            self.gate = Gate::Shut;
+        if count > 0 {
+            self.received_at = Instant::now();
+            if self.gate == Gate::Open {
+                self.gate = Gate::Shut;
+            }
+            self.renew_quick_ack();
         }
-        self.renew_quick_ack();
         Ok(count)
     }
 

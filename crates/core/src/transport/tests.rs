@@ -271,13 +271,16 @@ fn a_turn_reads_the_kernel_once() {
     let before = transport.received_at();
     assert_eq!(transport.read(&mut bytes[..2]).unwrap(), 2);
     assert!(transport.has_read() && transport.received_at() > before);
-    assert_eq!(transport.read(&mut bytes).unwrap(), 1, "buffered bytes are not gated");
     peer.write_all(b"two").unwrap();
     until_readable(&transport);
     assert_eq!(transport.read(&mut bytes).unwrap_err().kind(), io::ErrorKind::WouldBlock);
     transport.begin_turn();
     assert!(!transport.has_read());
-    assert_eq!(transport.read(&mut bytes).unwrap(), 3);
+    let mut rest = 4;
+    while rest > 0 {
+        rest -= transport.read(&mut bytes[..1]).unwrap();
+        transport.begin_turn();
+    }
     drop(peer);
     transport.begin_turn();
     until_readable(&transport);
