@@ -164,13 +164,21 @@ function watchers(): number {
   }).length;
 }
 
+/** Memory that no file is behind: what is mapped of Node comes and goes as the system likes. */
+function anonymous(): number {
+  const status = readFileSync('/proc/self/status', 'latin1');
+  const kilobytes = (name: string) =>
+    Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]);
+  return (kilobytes('RssAnon') + kilobytes('VmSwap')) * 1024;
+}
+
 function sample(): Omit<Sample, 'at'> {
   const { rss, heapUsed, external } = process.memoryUsage();
   const isLinux = process.platform === 'linux';
   const count = (what: string) => (isLinux ? readdirSync(`/proc/self/${what}`).length : 0);
   const watching = isLinux ? watchers() : 0;
   return {
-    rss,
+    resident: isLinux ? anonymous() : rss,
     heap: heapUsed,
     external,
     descriptors: count('fd') - watching * WATCHER_DESCRIPTORS,

@@ -44,7 +44,8 @@ export interface ServerRecord extends Counts {
 export interface Sample {
   /** Seconds since the start. */
   at: number;
-  rss: number;
+  /** Resident memory; on Linux only what no file is behind. */
+  resident: number;
   heap: number;
   external: number;
   descriptors: number;

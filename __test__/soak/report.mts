@@ -24,12 +24,12 @@ interface Limit {
 
 /**
  * Per hour, in which two processors run 50,000 to 250,000 connections. 20 MiB are 400 bytes for each at
- * most, less than any object of a client. The resident set differs by some 4 MiB from one sample to the
+ * most, less than any object of a client. Resident memory differs by some 4 MiB from one sample to the
  * next, so that ten minutes tell no less than 50 MiB; a leak of one batch for each handler that threw was
  * 115. Descriptors and threads are the same in each sample: 10 are one lost by 5,000 connections.
  */
 const LIMITS: readonly Limit[] = [
-  { name: 'resident set', of: sample => sample.rss, limit: 50 * MIB, unit: MIB },
+  { name: 'resident memory', of: sample => sample.resident, limit: 50 * MIB, unit: MIB },
   { name: 'JavaScript heap', of: sample => sample.heap, limit: 20 * MIB, unit: MIB },
   { name: 'buffers', of: sample => sample.external, limit: 20 * MIB, unit: MIB },
   { name: 'descriptors', of: sample => sample.descriptors, limit: 10, unit: 1 },

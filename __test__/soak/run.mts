@@ -47,7 +47,7 @@ class Part<Tells extends { kind: string }, IsTold extends object> {
     // Those of young objects keep from none to 48 MiB a thread, as it happens: more than is looked for.
     const execArgv = ['--expose-gc', '--single-threaded-gc', '--max-semi-space-size=1'];
     // glibc gives threads arenas and keeps what was freed in them, after some minutes 100 MiB of which
-    // nothing is in use. With one the resident set tells what is held.
+    // nothing is in use. With one the resident memory tells what is held.
     const env = { ...process.env, MALLOC_ARENA_MAX: '1' };
     this.process = fork(path, args, { env, execArgv, stdio: [0, 1, 'pipe', 'ipc'] });
     this.process.on('message', (what: Tells) => this.#told.emit(what.kind, what));
@@ -191,7 +191,7 @@ export async function runSoak(
 const MIB = 2 ** 20;
 
 function line(sample: Sample, connections: number): string {
-  const { at, rss, heap, external, descriptors, threads } = sample;
-  const memory = [rss, heap, external].map(bytes => (bytes / MIB).toFixed(1)).join(' / ');
-  return `${at.toFixed(0).padStart(5)} s  ${connections} connections  rss / heap / external ${memory} MiB  ${descriptors} descriptors  ${threads} threads`;
+  const { at, resident, heap, external, descriptors, threads } = sample;
+  const memory = [resident, heap, external].map(bytes => (bytes / MIB).toFixed(1)).join(' / ');
+  return `${at.toFixed(0).padStart(5)} s  ${connections} connections  resident / heap / external ${memory} MiB  ${descriptors} descriptors  ${threads} threads`;
 }
