@@ -30,6 +30,7 @@ const TLS = 'ERR_S9_TLS';
 const CUT = ['error ERR_S9_CONNECTION_CLOSED'];
 const CUT_TLS = ['error ERR_S9_TLS'];
 const LOST = ['closed 1006 null'];
+const IN_VAIN = { ends: LOST, closesInVain: true } as const;
 const SAFE = { ends: [DONE], complete: true } as const;
 
 function cases(tls: boolean): Record<string, Case> {
@@ -73,7 +74,7 @@ function cases(tls: boolean): Record<string, Case> {
       fault: () => ({ at: 1, toServer: { kind: 'stall', time: 200 } }),
     },
     a_server_deaf_for_ever: {
-      ends: LOST,
+      ...IN_VAIN,
       sizes: 'bulk',
       window: COUNT,
       patience: 150,
@@ -109,18 +110,18 @@ function cases(tls: boolean): Record<string, Case> {
       fault: random => amid(random, { toClient: { kind: 'reset' } }),
     },
     silence: {
-      ends: LOST,
+      ...IN_VAIN,
       patience: 100,
       fault: random =>
         amid(random, { toClient: { kind: 'swallow' }, toServer: { kind: 'swallow' } }),
     },
     silence_of_the_server_alone: {
-      ends: LOST,
+      ...IN_VAIN,
       patience: 100,
       fault: random => amid(random, { toClient: { kind: 'swallow' } }),
     },
     silence_towards_the_server_alone: {
-      ends: LOST,
+      ...IN_VAIN,
       patience: 100,
       fault: random => amid(random, { toServer: { kind: 'swallow' } }),
     },
@@ -133,7 +134,7 @@ function cases(tls: boolean): Record<string, Case> {
       fault: () => ({ at: 'close', toClient: { kind: 'end' } }),
     },
     silence_in_place_of_the_answer_to_a_close: {
-      ends: LOST,
+      ...IN_VAIN,
       fault: () => ({ at: 'close', toClient: { kind: 'swallow' } }),
     },
     nobody_who_listens: {

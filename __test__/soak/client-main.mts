@@ -1,7 +1,7 @@
 // The client process of the soak: lanes for every way to run on the main thread and in workers, which
 // it terminates where the plan says so. What is measured is this process.
 
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 
@@ -95,7 +95,7 @@ async function runWorkers(common: Common): Promise<void> {
           busy.delete(told.record.id);
           current = undefined;
           tell({ kind: 'record', record: told.record });
-        } else void terminate(worker);
+        } else void terminate(worker, current?.way);
       });
     });
     if (!current) continue;
@@ -115,11 +115,11 @@ async function runWorkers(common: Common): Promise<void> {
   }
 }
 
-async function terminate(worker: Worker): Promise<void> {
+async function terminate(worker: Worker, way = 'between connections'): Promise<void> {
   const begun = performance.now();
   await worker.terminate();
   ready--;
-  tell({ kind: 'terminated', milliseconds: performance.now() - begun });
+  tell({ kind: 'terminated', milliseconds: performance.now() - begun, way });
 }
 
 async function pause(): Promise<void> {
@@ -144,16 +144,45 @@ async function collect(): Promise<void> {
   tell({ kind: 'idle' });
 }
 
+/** Threads that wait for others, by the name that the core gives them. */
+const WATCHER = 's9-watcher';
+/** Of the poller of each. */
+const WATCHER_DESCRIPTORS = 3;
+
+/**
+ * An environment's watcher comes with the first client that waits in its event loop: those of workers
+ * that are young come and go, and are left out.
+ */
+function watchers(): number {
+  return readdirSync('/proc/self/task').filter(thread => {
+    try {
+      return readFileSync(`/proc/self/task/${thread}/comm`, 'latin1').trim() === WATCHER;
+    } catch {
+      // Ended while being looked at.
+      return false;
+    }
+  }).length;
+}
+
+/** Memory that no file is behind: what is mapped of Node comes and goes as the system likes. */
+function anonymous(): number {
+  const status = readFileSync('/proc/self/status', 'latin1');
+  const kilobytes = (name: string) =>
+    Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]);
+  return (kilobytes('RssAnon') + kilobytes('VmSwap')) * 1024;
+}
+
 function sample(): Omit<Sample, 'at'> {
-  const { rss, heapUsed, external, arrayBuffers } = process.memoryUsage();
-  const count = (what: string) =>
-    process.platform === 'linux' ? readdirSync(`/proc/self/${what}`).length : 0;
+  const { rss, heapUsed, external } = process.memoryUsage();
+  const isLinux = process.platform === 'linux';
+  const count = (what: string) => (isLinux ? readdirSync(`/proc/self/${what}`).length : 0);
+  const watching = isLinux ? watchers() : 0;
   return {
-    rss,
+    resident: isLinux ? anonymous() : rss,
     heap: heapUsed,
-    external: external + arrayBuffers,
-    descriptors: count('fd'),
-    threads: count('task'),
+    external,
+    descriptors: count('fd') - watching * WATCHER_DESCRIPTORS,
+    threads: count('task') - watching,
   };
 }
 

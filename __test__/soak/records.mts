@@ -44,7 +44,8 @@ export interface ServerRecord extends Counts {
 export interface Sample {
   /** Seconds since the start. */
   at: number;
-  rss: number;
+  /** Resident memory; on Linux only what no file is behind. */
+  resident: number;
   heap: number;
   external: number;
   descriptors: number;
@@ -58,13 +59,19 @@ export type ServerTells =
   /** It refused connections between the two moments, in milliseconds since the epoch. */
   | { kind: 'restarted'; from: number; to: number };
 
+/** How long the termination of a worker took in which a client ran in this way. */
+export interface Termination {
+  milliseconds: number;
+  way: string;
+}
+
 export type ClientTells =
   | { kind: 'record'; record: ClientRecord }
   | { kind: 'idle' }
   /** A pause waits for these connections. */
   | { kind: 'stuck'; connections: string[] }
   | { kind: 'sample'; sample: Omit<Sample, 'at'> }
-  | { kind: 'terminated'; milliseconds: number }
+  | ({ kind: 'terminated' } & Termination)
   | { kind: 'done' };
 
 /** Port by scheme and whether the server agrees to compression. */

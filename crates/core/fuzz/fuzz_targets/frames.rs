@@ -1,6 +1,7 @@
 //! A server's bytes after the upgrade, without compression.
 #![no_main]
 
+#[allow(dead_code)]
 mod connection;
 #[allow(dead_code, clippy::unwrap_used)]
 #[path = "../../tests/script/mod.rs"]
