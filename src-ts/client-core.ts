@@ -1,5 +1,6 @@
 // The state that a client shares with the loop that runs it.
 
+import type { Write } from './batch';
 import { converting, S9WebSocketError } from './errors';
 import type { NativeClient } from './native';
 
@@ -28,9 +29,17 @@ export class ClientCore {
   /** While a run waits in the event loop: makes it go on, not from inside this call. */
   wake: (() => void) | undefined;
 
+  #turn: Write | undefined;
+
   /** @internal */
   constructor(native: NativeClient) {
     this.native = native;
+  }
+
+  /** Makes turns of the connection: until something comes, as many as the first number says at most. */
+  get turn(): Write {
+    this.#turn ??= this.native.bindTurn();
+    return this.#turn;
   }
 
   /** Claims the connection for a loop on this thread, for as long as `work` runs. */
@@ -44,7 +53,7 @@ export class ClientCore {
     }
   }
 
-  /** To be called after each send: bytes left in the queue are flushed by a turn, or by blocking. */
+  /** To be called after a send of which bytes may be left in the queue: a turn flushes them, or blocking. */
   sent(): void {
     // Comes back from native code now and then, so that a worker can be terminated.
     if (this.#blocks) while (this.native.keepWriting());

@@ -47,7 +47,7 @@ class EventLoopRun {
   #turn(): void {
     try {
       if (this.#core.disposed) this.#delivery.quit();
-      const idle = !this.#core.ended && turn(this.#core, this.#delivery);
+      const idle = !this.#core.ended && turn(this.#core, this.#delivery, 1);
       if (!this.#core.ended) {
         if (idle && !this.#spins && !this.#core.skipping) this.#wait();
         else setImmediate(this.#tick);

@@ -9,6 +9,7 @@
 #![allow(unreachable_pub)]
 
 mod batch;
+mod bound;
 mod channel;
 mod client;
 mod clock;
@@ -22,6 +23,7 @@ mod logger;
 mod options;
 mod sent_text;
 mod socket;
+mod turns;
 mod uv;
 mod wake;
 mod watcher;
