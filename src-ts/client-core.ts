@@ -1,7 +1,7 @@
 // The state that a client shares with the loop that runs it.
 
 import type { Write } from './batch';
-import { converting, S9WebSocketError } from './errors';
+import { fromThrown, S9WebSocketError } from './errors';
 import type { NativeClient } from './native';
 
 /** With which codes a send says that the connection has ended. */
@@ -29,7 +29,10 @@ export class ClientCore {
   /** While a run waits in the event loop: makes it go on, not from inside this call. */
   wake: (() => void) | undefined;
 
+  // Functions bound to the client, made when first used.
   #turn: Write | undefined;
+  #begin: ((blocking: number) => number) | undefined;
+  #release: (() => number) | undefined;
 
   /** @internal */
   constructor(native: NativeClient) {
@@ -44,13 +47,29 @@ export class ClientCore {
 
   /** Claims the connection for a loop on this thread, for as long as `work` runs. */
   claimed<T>(blocking: boolean, work: () => T): T {
-    this.#blocks = converting(() => this.native.begin(blocking));
+    this.#blocks = this.begin(blocking);
     try {
       return work();
     } finally {
       this.#blocks = false;
-      this.native.release();
+      this.release();
     }
+  }
+
+  /** Claims the connection; whether sends block until it is released. */
+  begin(blocking: boolean): boolean {
+    this.#begin ??= this.native.bindBegin();
+    try {
+      return this.#begin(blocking ? 1 : 0) !== 0;
+    } catch (thrown) {
+      throw fromThrown(thrown);
+    }
+  }
+
+  /** Gives the claim back. */
+  release(): void {
+    this.#release ??= this.native.bindRelease();
+    this.#release();
   }
 
   /** To be called after a send of which bytes may be left in the queue: a turn flushes them, or blocking. */

@@ -93,6 +93,23 @@ impl NativeClient {
 }
 
 impl Client {
+    fn begin(&self, blocking: bool) -> Result<bool> {
+        if self.claimed.get() {
+            return Err(thrown(TAKEN));
+        }
+        let blocks = match &mut *self.place.borrow_mut() {
+            Place::Here(session) => {
+                session.set_longest_wait(Some(SLICE));
+                if blocking { session.set_blocking() } else { Ok(false) }
+            }
+            Place::Channels { .. } => Err(TAKEN),
+            Place::Gone => Err(CLOSED),
+        }
+        .map_err(thrown)?;
+        self.claimed.set(true);
+        Ok(blocks)
+    }
+
     /// Gives a session on this thread channels, to be moved to another.
     fn move_to_channels(&self) {
         let place = self.place.replace(Place::Gone);
@@ -174,23 +191,22 @@ fn is_left(sent: Sent) -> u32 {
 
 #[napi]
 impl NativeClient {
-    /// Claims the client for a run on this thread; whether its sends block.
-    #[napi(catch_unwind)]
-    pub fn begin(&self, blocking: bool) -> Result<bool> {
-        if self.claimed.get() {
-            return Err(thrown(TAKEN));
-        }
-        let blocks = match &mut *self.place.borrow_mut() {
-            Place::Here(session) => {
-                session.set_longest_wait(Some(SLICE));
-                if blocking { session.set_blocking() } else { Ok(false) }
-            }
-            Place::Channels { .. } => Err(TAKEN),
-            Place::Gone => Err(CLOSED),
-        }
-        .map_err(thrown)?;
-        self.claimed.set(true);
-        Ok(blocks)
+    /// Claims the client for a run on this thread, over a blocking socket where `blocking` is not 0; 1 if its
+    /// sends then block.
+    #[napi(catch_unwind, ts_return_type = "(blocking: number) => number")]
+    pub fn bind_begin<'env>(&self, env: &'env Env) -> Result<Bound<'env>> {
+        let client = Rc::clone(&self.client);
+        bind(env, c"begin", move |call: &Call<1>| client.begin(call.number(0)? != 0).map(u32::from))
+    }
+
+    /// Gives the claim back. Always 0.
+    #[napi(catch_unwind, ts_return_type = "() => number")]
+    pub fn bind_release<'env>(&self, env: &'env Env) -> Result<Bound<'env>> {
+        let client = Rc::clone(&self.client);
+        bind(env, c"release", move |_: &Call<0>| {
+            client.claimed.set(false);
+            Ok(0)
+        })
     }
 
     /// Goes on with a send that blocks, at most 50 ms; whether there is more of it to go on with.

@@ -96,6 +96,9 @@ impl BatchHandler<'_> {
     }
 
     fn write_held(&mut self) {
+        if !self.holds() {
+            return;
+        }
         let held = self.client.held.take();
         held.into_iter().for_each(|received| self.write(received));
     }
