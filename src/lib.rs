@@ -8,6 +8,8 @@
 // `#[napi]` exports items to JavaScript, which rustc cannot see.
 #![allow(unreachable_pub)]
 
+#[cfg(feature = "count-allocations")]
+mod allocations;
 mod batch;
 mod bound;
 mod channel;
