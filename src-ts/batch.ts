@@ -1,7 +1,7 @@
 // Memory that native code writes events to, and a pool of it: the layout of a batch is known here
 // and to those that read it, nowhere else.
 
-import { addon, type NativeBatch, type NativeClient, type NativeReceiver } from './native';
+import { addon, type NativeBatch } from './native';
 
 /** Kinds of event, the first of a descriptor's four numbers. */
 export const enum Kind {
@@ -54,11 +54,15 @@ interface Slab extends Buffer {
 // native code and taking that over take 0.5 µs. Later ones decode as fast themselves.
 addon.widenText(Number.parseInt(process.versions.node, 10) < 24);
 
+/** A native function that writes events into the batch of a number; it takes what else it needs. */
+export type Write = (batch: number, first: number, second: number) => number;
+
 /** A batch of events. */
 export class Batch {
   readonly descriptors = new Uint32Array(Field.Count * BATCH_CAPACITY);
   readonly times = new Float64Array(BATCH_CAPACITY);
   readonly #native: NativeBatch = new addon.NativeBatch(this.descriptors, this.times);
+  readonly #number = this.#native.number();
   #slab!: Slab;
   /** A view of the slab was handed out, so it must not be written again from its beginning. */
   #shared = false;
@@ -67,42 +71,12 @@ export class Batch {
     this.#replaceSlab(SLAB_BYTES);
   }
 
-  /** One turn of a client. */
-  turn(client: NativeClient): number {
-    let result = client.turn(this.#native);
+  /** Has events written into it; what `write` returned, once the slab is large enough. */
+  fill(write: Write, first: number, second: number): number {
+    let result = write(this.#number, first, second);
     while (result & Result.NeedsSlab) {
       this.#renewSlab();
-      result = client.turn(this.#native);
-    }
-    return result;
-  }
-
-  /** Turns of a client until there is an event or some 50 ms have passed. */
-  turnSync(client: NativeClient): number {
-    let result = client.turnSync(this.#native);
-    while (result & Result.NeedsSlab) {
-      this.#renewSlab();
-      result = client.turnSync(this.#native);
-    }
-    return result;
-  }
-
-  /** What a channel holds, `max` events at most. */
-  take(receiver: NativeReceiver, max: number): number {
-    let result = receiver.take(this.#native, max);
-    while (result & Result.NeedsSlab) {
-      this.#renewSlab();
-      result = receiver.take(this.#native, max);
-    }
-    return result;
-  }
-
-  /** As `take`; if there is nothing, the receiver's wake is called once there is. */
-  takeOrArm(receiver: NativeReceiver, max: number): number {
-    let result = receiver.takeOrArm(this.#native, max);
-    while (result & Result.NeedsSlab) {
-      this.#renewSlab();
-      result = receiver.takeOrArm(this.#native, max);
+      result = write(this.#number, first, second);
     }
     return result;
   }

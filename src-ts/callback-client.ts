@@ -5,8 +5,7 @@ import { ClientCore } from './client-core';
 import { Delivery } from './delivery';
 import { converting, invalid, S9WebSocketError } from './errors';
 import { type AnyHandler, checkHandler, type S9WebSocketClientHandler } from './handler';
-import type { SendOptions } from './outbound';
-import * as outbound from './outbound';
+import { compressOf, Outbound, type SendOptions } from './outbound';
 import { type UpgradeResponse, upgradeResponse } from './response';
 import { runOnEventLoop } from './run-event-loop';
 import { pollOnce, runSync } from './run-sync';
@@ -16,6 +15,7 @@ import { S9Socket } from './socket';
 /** A client whose events go to a handler. */
 export abstract class CallbackClient {
   readonly #core: ClientCore;
+  readonly #outbound: Outbound;
   /** The handler that was polled with last, checked. */
   #polled: { handler: AnyHandler<CallbackClient>; delivery: Delivery<CallbackClient> } | undefined;
 
@@ -23,6 +23,7 @@ export abstract class CallbackClient {
   protected constructor(core: ClientCore) {
     if (!(core instanceof ClientCore)) throw invalid('client', core, 'what connect() makes');
     this.#core = core;
+    this.#outbound = new Outbound(core.native);
   }
 
   /**
@@ -71,42 +72,46 @@ export abstract class CallbackClient {
    * the end has been told. Until then, what is sent on a connection that has ended is lost with it.
    */
   sendTextMessage(text: string, options?: SendOptions): void {
+    let isLeft = false;
     try {
-      outbound.sendText(this.#core.native, text, outbound.compressOf(options));
+      isLeft = this.#outbound.sendText(text, compressOf(options));
     } catch (thrown) {
       this.#core.refused(thrown);
     }
-    this.#core.sent();
+    if (isLeft) this.#core.sent();
   }
 
   /** Sends a binary message, as `sendTextMessage` does; the bytes may be changed afterwards. */
   sendBinaryMessage(data: Bytes, options?: SendOptions): void {
+    let isLeft = false;
     try {
-      outbound.sendBinary(this.#core.native, data, outbound.compressOf(options));
+      isLeft = this.#outbound.sendBinary(data, compressOf(options));
     } catch (thrown) {
       this.#core.refused(thrown);
     }
-    this.#core.sent();
+    if (isLeft) this.#core.sent();
   }
 
   /** Sends a ping with 125 bytes at most. */
   sendPing(data?: Bytes): void {
+    let isLeft = false;
     try {
-      outbound.sendPing(this.#core.native, data);
+      isLeft = this.#outbound.sendPing(data);
     } catch (thrown) {
       this.#core.refused(thrown);
     }
-    this.#core.sent();
+    if (isLeft) this.#core.sent();
   }
 
   /** Sends a pong with 125 bytes at most; pings are answered without it. */
   sendPong(data?: Bytes): void {
+    let isLeft = false;
     try {
-      outbound.sendPong(this.#core.native, data);
+      isLeft = this.#outbound.sendPong(data);
     } catch (thrown) {
       this.#core.refused(thrown);
     }
-    this.#core.sent();
+    if (isLeft) this.#core.sent();
   }
 
   /**
@@ -116,7 +121,7 @@ export abstract class CallbackClient {
    * @param reason - 123 bytes of UTF-8 at most
    */
   close(code?: number, reason?: string): void {
-    outbound.close(this.#core.native, code, reason);
+    this.#outbound.close(code, reason);
     this.#core.endIsKnown = true;
     this.#core.wake?.();
   }
@@ -124,7 +129,7 @@ export abstract class CallbackClient {
   /** Ends at once, without a Close frame; only `onQuit` follows, not even what was read already. */
   forceQuit(): void {
     this.#core.skipping = true;
-    outbound.forceQuit(this.#core.native);
+    this.#outbound.forceQuit();
     this.#core.wake?.();
   }
 

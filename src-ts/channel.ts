@@ -5,7 +5,7 @@ import { converting, invalid } from './errors';
 import { EventReceiver } from './event-receiver';
 import type { WebSocketEvent } from './events';
 import { addon, type NativeSender } from './native';
-import * as outbound from './outbound';
+import { Outbound } from './outbound';
 
 /**
  * The receiving end of a channel. Each event goes to one receiver.
@@ -66,9 +66,11 @@ export const Sender = {
 
 export class ControlSender implements Sender<ControlMessage> {
   readonly #native: NativeSender;
+  readonly #outbound: Outbound;
 
   constructor(native: NativeSender) {
     this.#native = native;
+    this.#outbound = new Outbound(native);
   }
 
   send(message: ControlMessage): void {
@@ -77,22 +79,22 @@ export class ControlSender implements Sender<ControlMessage> {
     }
     switch (message.type) {
       case 'sendText':
-        outbound.sendText(this.#native, message.text, message.compress);
+        this.#outbound.sendText(message.text, message.compress);
         break;
       case 'sendBinary':
-        outbound.sendBinary(this.#native, message.data, message.compress);
+        this.#outbound.sendBinary(message.data, message.compress);
         break;
       case 'sendPing':
-        outbound.sendPing(this.#native, message.data);
+        this.#outbound.sendPing(message.data);
         break;
       case 'sendPong':
-        outbound.sendPong(this.#native, message.data);
+        this.#outbound.sendPong(message.data);
         break;
       case 'close':
-        outbound.close(this.#native, message.code, message.reason);
+        this.#outbound.close(message.code, message.reason);
         break;
       case 'forceQuit':
-        outbound.forceQuit(this.#native);
+        this.#outbound.forceQuit();
         break;
       default:
         throw invalid('message.type', (message as { type?: unknown }).type, 'a control message');

@@ -1,6 +1,7 @@
 // The state that a client shares with the loop that runs it.
 
-import { converting, S9WebSocketError } from './errors';
+import type { Write } from './batch';
+import { fromThrown, S9WebSocketError } from './errors';
 import type { NativeClient } from './native';
 
 /** With which codes a send says that the connection has ended. */
@@ -28,23 +29,50 @@ export class ClientCore {
   /** While a run waits in the event loop: makes it go on, not from inside this call. */
   wake: (() => void) | undefined;
 
+  // Functions bound to the client, made when first used.
+  #turn: Write | undefined;
+  #begin: ((blocking: number) => number) | undefined;
+  #release: (() => number) | undefined;
+
   /** @internal */
   constructor(native: NativeClient) {
     this.native = native;
   }
 
+  /** Makes turns of the connection: until something comes, as many as the first number says at most. */
+  get turn(): Write {
+    this.#turn ??= this.native.bindTurn();
+    return this.#turn;
+  }
+
   /** Claims the connection for a loop on this thread, for as long as `work` runs. */
   claimed<T>(blocking: boolean, work: () => T): T {
-    this.#blocks = converting(() => this.native.begin(blocking));
+    this.#blocks = this.begin(blocking);
     try {
       return work();
     } finally {
       this.#blocks = false;
-      this.native.release();
+      this.release();
     }
   }
 
-  /** To be called after each send: bytes left in the queue are flushed by a turn, or by blocking. */
+  /** Claims the connection; whether sends block until it is released. */
+  begin(blocking: boolean): boolean {
+    this.#begin ??= this.native.bindBegin();
+    try {
+      return this.#begin(blocking ? 1 : 0) !== 0;
+    } catch (thrown) {
+      throw fromThrown(thrown);
+    }
+  }
+
+  /** Gives the claim back. */
+  release(): void {
+    this.#release ??= this.native.bindRelease();
+    this.#release();
+  }
+
+  /** To be called after a send of which bytes may be left in the queue: a turn flushes them, or blocking. */
   sent(): void {
     // Comes back from native code now and then, so that a worker can be terminated.
     if (this.#blocks) while (this.native.keepWriting());

@@ -44,8 +44,15 @@ export class Delivery<C> {
   /** Delivers a batch. */
   deliver(batch: Batch, result: number, errors: ErrorSource): void {
     const count = result & Result.CountMask;
-    if (count > 0) this.#guarded(() => this.#dispatch(batch, count, result, errors));
-    if (!this.#core.skipping || this.#core.ended || count === 0) return;
+    if (count === 0) return;
+    // Not by way of #guarded: a closure less a batch.
+    try {
+      this.#dispatch(batch, count, result, errors);
+    } catch (value) {
+      this.#failed(value);
+    }
+    if (this.#core.disposed) this.quit();
+    if (!this.#core.skipping || this.#core.ended) return;
     // The batch was cut short; `quit` may have been its last event.
     if (batch.descriptors[(count - 1) * Field.Count] === Kind.Quit) this.quit();
   }
@@ -86,11 +93,15 @@ export class Delivery<C> {
     try {
       work();
     } catch (value) {
-      this.#thrown ??= { value };
-      this.#core.skipping = true;
-      if (!this.#core.ended) this.#core.native.abandon();
+      this.#failed(value);
     }
     if (this.#core.disposed) this.quit();
+  }
+
+  #failed(value: unknown): void {
+    this.#thrown ??= { value };
+    this.#core.skipping = true;
+    if (!this.#core.ended) this.#core.native.abandon();
   }
 
   #dispatch(batch: Batch, count: number, result: number, errors: ErrorSource): void {

@@ -144,7 +144,7 @@ export class EventReceiver implements Receiver<WebSocketEvent> {
   /** Takes `max` events at most, where none are held. */
   #take(max: number): number {
     const batch = borrowBatch();
-    return this.#hold(batch, batch.take(this.#native, Math.min(max, BATCH_CAPACITY)));
+    return this.#hold(batch, this.#source.take(batch, Math.min(max, BATCH_CAPACITY)));
   }
 
   #hold(batch: Batch, result: number): number {

@@ -1,6 +1,6 @@
 // Takes what a channel holds, or waits in the event loop until there is something.
 
-import type { Batch } from './batch';
+import type { Batch, Write } from './batch';
 import type { NativeReceiver } from './native';
 
 /**
@@ -12,11 +12,18 @@ const waiting = new Set<EventSource>();
 /** The wake-up side of a channel. */
 export class EventSource {
   readonly #native: NativeReceiver;
+  readonly #take: Write;
   #callback: (() => void) | undefined;
   #connected = false;
 
   constructor(native: NativeReceiver) {
     this.#native = native;
+    this.#take = native.bindTake();
+  }
+
+  /** Takes `max` events at most; returns 0 if there are none. */
+  take(batch: Batch, max: number): number {
+    return batch.fill(this.#take, max, 0);
   }
 
   /**
@@ -29,7 +36,7 @@ export class EventSource {
       const weak = new WeakRef(this);
       this.#native.setWake(() => weak.deref()?.woken());
     }
-    const result = batch.takeOrArm(this.#native, max);
+    const result = batch.fill(this.#take, max, 1);
     if (result === 0) {
       this.#callback = callback;
       waiting.add(this);

@@ -2,7 +2,6 @@
 
 import type { ClientCore } from './client-core';
 import type { Delivery } from './delivery';
-import { converting } from './errors';
 import { forgetReadiness, newKey, stopWaiting, whenReady } from './readiness';
 import { turn } from './run-sync';
 
@@ -12,9 +11,9 @@ const MAX_TIMEOUT = 2 ** 31 - 1;
 /** Resolves once `quit` has been delivered; rejects with what the handler threw. */
 export function runOnEventLoop(core: ClientCore, delivery: Delivery<unknown>): Promise<void> {
   return new Promise((resolve, reject) => {
-    converting(() => core.native.begin(false));
+    core.begin(false);
     new EventLoopRun(core, delivery, () => {
-      core.native.release();
+      core.release();
       delivery.settle(resolve, reject);
     }).start();
   });
@@ -47,7 +46,7 @@ class EventLoopRun {
   #turn(): void {
     try {
       if (this.#core.disposed) this.#delivery.quit();
-      const idle = !this.#core.ended && turn(this.#core, this.#delivery);
+      const idle = !this.#core.ended && turn(this.#core, this.#delivery, 1);
       if (!this.#core.ended) {
         if (idle && !this.#spins && !this.#core.skipping) this.#wait();
         else setImmediate(this.#tick);

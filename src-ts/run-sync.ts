@@ -12,7 +12,8 @@ export function runSync(core: ClientCore, delivery: Delivery<unknown>): void {
       if (delivery.wantsTurns) turnByTurn(core, delivery, batch);
       else {
         const { native } = core;
-        while (!core.ended) delivery.deliver(batch, batch.turnSync(native), native);
+        const turnSync = native.bindTurnSync();
+        while (!core.ended) delivery.deliver(batch, batch.fill(turnSync, 0, 0), native);
       }
     } catch (value) {
       delivery.fail(value);
@@ -27,27 +28,35 @@ export function runSync(core: ClientCore, delivery: Delivery<unknown>): void {
 export function pollOnce(core: ClientCore, delivery: Delivery<unknown>): boolean {
   if (core.ended || core.disposed) return false;
   core.claimed(false, () => {
-    do turn(core, delivery);
+    do turn(core, delivery, 1);
     while (core.skipping && !core.ended);
   });
   delivery.rethrow();
   return !core.ended;
 }
 
-/** One turn of a loop, in a batch of its own. Tells whether it was idle. */
-export function turn(core: ClientCore, delivery: Delivery<unknown>): boolean {
+/**
+ * One turn of a loop, in a batch of its own, or `most` of which only the last may bring something. Tells
+ * whether it was idle.
+ */
+export function turn(core: ClientCore, delivery: Delivery<unknown>, most: number): boolean {
   const batch = borrowBatch();
   try {
-    return turnInto(core, delivery, batch);
+    return turnInto(core, delivery, batch, most);
   } finally {
     returnBatch(batch);
   }
 }
 
-function turnInto(core: ClientCore, delivery: Delivery<unknown>, batch: Batch): boolean {
+function turnInto(
+  core: ClientCore,
+  delivery: Delivery<unknown>,
+  batch: Batch,
+  most: number,
+): boolean {
   delivery.poll();
   if (core.ended) return false;
-  const result = batch.turn(core.native);
+  const result = batch.fill(core.turn, most, 0);
   delivery.deliver(batch, result, core.native);
   const idle = (result & Result.Idle) !== 0;
   if (idle) delivery.idle();
@@ -56,7 +65,7 @@ function turnInto(core: ClientCore, delivery: Delivery<unknown>, batch: Batch): 
 
 function turnByTurn(core: ClientCore, delivery: Delivery<unknown>, batch: Batch): void {
   while (!core.ended) {
-    if (!turnInto(core, delivery, batch)) continue;
+    if (!turnInto(core, delivery, batch, 1)) continue;
     while (!core.skipping && !core.native.wait());
   }
 }

@@ -2,13 +2,15 @@
 
 use std::{
     cell::{Cell, RefCell},
-    ptr, slice,
+    ptr,
+    rc::{Rc, Weak},
+    slice,
     time::Instant,
 };
 
 use bytes::Bytes;
 use napi::{
-    Env,
+    Env, Status,
     bindgen_prelude::{Float64Array, FromNapiValue, ObjectFinalize, ObjectRef, Uint8Array, Uint32Array},
     sys,
 };
@@ -17,7 +19,7 @@ use s9_websocket_core::{CloseFrame, Error, WebSocketEvent};
 
 use crate::{
     clock::Clock,
-    error::{Result, napi_failure},
+    error::{Code, Result, napi_failure},
     wide_text,
 };
 
@@ -120,9 +122,18 @@ impl Parts {
 /// Memory for one batch at a time.
 #[napi(custom_finalize)]
 pub struct NativeBatch {
+    memory: Rc<Memory>,
+}
+
+/// What a batch is written into; known to native code by a number, which costs less to look up than an object
+/// to unwrap.
+pub(crate) struct Memory {
+    number: u32,
     descriptors: RefCell<Uint32Array>,
     times: RefCell<Float64Array>,
     slab: RefCell<Option<ObjectRef<false>>>,
+    /// Where the slab is, as long as JavaScript has no view of it by which it could detach it.
+    place: Cell<Option<(*mut u8, usize)>>,
     /// Where in the slab the next payload goes.
     next: Cell<usize>,
     /// Where the payloads of the latest batch begin, if JavaScript keeps no views of them.
@@ -130,24 +141,46 @@ pub struct NativeBatch {
     clock: Clock,
 }
 
+thread_local! {
+    /// Each at the place that is its number.
+    static MEMORIES: RefCell<Vec<Weak<Memory>>> = const { RefCell::new(Vec::new()) };
+}
+
 #[napi]
 impl NativeBatch {
     /// Takes the arrays to write descriptors and times to.
     #[napi(constructor, catch_unwind)]
     pub fn new(descriptors: Uint32Array, times: Float64Array) -> Self {
-        Self {
-            descriptors: RefCell::new(descriptors),
-            times: RefCell::new(times),
-            slab: RefCell::new(None),
-            next: Cell::new(0),
-            reusable: Cell::new(None),
-            clock: Clock::default(),
-        }
+        let memory = MEMORIES.with_borrow_mut(|memories| {
+            let free = memories.iter().position(|memory| memory.strong_count() == 0);
+            let number = free.unwrap_or(memories.len());
+            let memory = Rc::new(Memory {
+                number: number as u32,
+                descriptors: RefCell::new(descriptors),
+                times: RefCell::new(times),
+                slab: RefCell::new(None),
+                place: Cell::new(None),
+                next: Cell::new(0),
+                reusable: Cell::new(None),
+                clock: Clock::default(),
+            });
+            memories.resize(memories.len().max(number + 1), Weak::new());
+            memories[number] = Rc::downgrade(&memory);
+            memory
+        });
+        Self { memory }
+    }
+
+    /// The number by which functions know it.
+    #[napi(catch_unwind)]
+    pub fn number(&self) -> u32 {
+        self.memory.number
     }
 
     /// Takes the memory to write payloads to, in place of what was used before.
     #[napi(catch_unwind)]
     pub fn set_slab(&self, env: Env, slab: Uint8Array) -> Result<()> {
+        let memory = &self.memory;
         let slab = {
             // SAFETY: the value is one that this call was given.
             let value = unsafe { napi::bindgen_prelude::ToNapiValue::to_napi_value(env.raw(), slab) };
@@ -155,11 +188,12 @@ impl NativeBatch {
             unsafe { ObjectRef::from_napi_value(env.raw(), value.map_err(napi_failure)?) }
                 .map_err(napi_failure)?
         };
-        if let Some(former) = self.slab.replace(Some(slab)) {
+        if let Some(former) = memory.slab.replace(Some(slab)) {
             former.unref(&env).map_err(napi_failure)?;
         }
-        self.next.set(0);
-        self.reusable.set(None);
+        memory.place.set(Some(memory.ask_place(env)));
+        memory.next.set(0);
+        memory.reusable.set(None);
         Ok(())
     }
 }
@@ -168,11 +202,19 @@ impl NativeBatch {
 impl ObjectFinalize for NativeBatch {
     fn finalize(self, env: Env) -> napi::Result<()> {
         // A reference does not end with its value: the slab would stay for as long as its environment.
-        self.slab.into_inner().map_or(Ok(()), |slab| slab.unref(&env))
+        self.memory.slab.take().map_or(Ok(()), |slab| slab.unref(&env))
     }
 }
 
-impl NativeBatch {
+impl Memory {
+    /// The one with this number.
+    pub(crate) fn numbered(number: u32) -> Result<Rc<Self>> {
+        let found = MEMORIES.try_with(|memories| memories.borrow().get(number as usize)?.upgrade());
+        found.ok().flatten().ok_or_else(|| {
+            napi::Error::new(Code::Napi(Status::InvalidArg), format!("there is no batch {number}"))
+        })
+    }
+
     /// Starts a batch.
     ///
     /// Costs no call into the engine until there is an event.
@@ -193,10 +235,20 @@ impl NativeBatch {
         }
     }
 
+    /// Notes that JavaScript is given views of the slab from now on.
+    fn note_view(&self) {
+        self.reusable.set(None);
+        self.place.set(None);
+    }
+
     /// The slab as it is now.
     ///
-    /// Asked anew for each batch: JavaScript can have detached it by way of a view's `buffer`.
+    /// Asked anew for each batch once JavaScript has views: it can have detached it by way of their `buffer`.
     fn slab(&self, env: Env) -> (*mut u8, usize) {
+        self.place.get().unwrap_or_else(|| self.ask_place(env))
+    }
+
+    fn ask_place(&self, env: Env) -> (*mut u8, usize) {
         let (mut length, mut data) = (0, ptr::null_mut());
         let slab = self.slab.borrow();
         let Some(object) = slab.as_ref().and_then(|slab| slab.get_value(&env).ok()) else {
@@ -224,7 +276,7 @@ impl NativeBatch {
 
 /// Writes events into a batch.
 pub(crate) struct BatchWriter<'a> {
-    batch: &'a NativeBatch,
+    batch: &'a Memory,
     env: Env,
     text_as_buffer: bool,
     count: usize,
@@ -271,7 +323,7 @@ impl BatchWriter<'_> {
             });
         };
         if kind.is_viewed() && !payload.is_empty() {
-            self.batch.reusable.set(None);
+            self.batch.note_view();
         }
         let row = [kind as u32, offset as u32, length as u32, u32::from(code)];
         self.describe(&[row], &[self.batch.clock.milliseconds(at)]);
@@ -308,7 +360,7 @@ impl BatchWriter<'_> {
             is_viewed |= VIEWED.contains(&row[0]);
         }
         if is_viewed {
-            self.batch.reusable.set(None);
+            self.batch.note_view();
         }
     }
 

@@ -3,12 +3,15 @@
 use std::{
     cell::RefCell,
     collections::HashMap,
+    ops::Deref,
+    rc::Rc,
     sync::{
         Arc, Mutex, OnceLock, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
 };
 
+use bytes::Bytes;
 use napi::{
     Env,
     bindgen_prelude::{BigInt, Function, Uint8ArraySlice},
@@ -19,10 +22,12 @@ use s9_websocket_core::{
 };
 
 use crate::{
-    batch::{NEEDS_SLAB, NativeBatch},
+    batch::{Memory, NEEDS_SLAB},
+    bound::{Bound, Call, bind},
     clock::slice_of,
     error::{NativeError, Result, thrown},
     event_queue::{Capacity, EventQueue, QueueSink},
+    sent_text::with_text,
     wake::{Hold, Wake},
 };
 
@@ -78,6 +83,11 @@ fn registry() -> std::sync::MutexGuard<'static, HashMap<u64, Weak<Channels>>> {
 /// Receives the events of a client that runs on a thread.
 #[napi]
 pub struct NativeReceiver {
+    receiver: Rc<Receiver>,
+}
+
+/// What the object and the function bound to it share.
+pub struct Receiver {
     channels: Arc<Channels>,
     error: RefCell<Option<Error>>,
     listener: RefCell<Option<Listener>>,
@@ -86,12 +96,46 @@ pub struct NativeReceiver {
 
 impl NativeReceiver {
     pub(crate) fn new(channels: &Arc<Channels>) -> Self {
-        Self {
+        let receiver = Receiver {
             channels: Arc::clone(channels),
             error: RefCell::default(),
             listener: RefCell::default(),
             hold: RefCell::default(),
+        };
+        Self { receiver: Rc::new(receiver) }
+    }
+}
+
+impl Deref for NativeReceiver {
+    type Target = Receiver;
+
+    fn deref(&self) -> &Receiver {
+        &self.receiver
+    }
+}
+
+impl Receiver {
+    fn take(&self, env: Env, batch: &Memory, max: u32) -> u32 {
+        let mut writer = batch.begin(env, self.channels.text_as_buffer);
+        if let Some(error) = self.channels.events.take(&mut writer, max as usize) {
+            self.error.replace(Some(error));
         }
+        writer.finish()
+    }
+
+    fn take_or_arm(&self, env: Env, batch: &Memory, max: u32) -> Result<u32> {
+        let mut status = self.take(env, batch, max);
+        if status == 0 {
+            self.channels.signal.arm();
+            // What came before that has called nobody.
+            status = self.take(env, batch, max);
+        }
+        if status == 0 {
+            self.keep_alive(env)?;
+        } else if status & NEEDS_SLAB == 0 {
+            self.hold.take();
+        }
+        Ok(status)
     }
 
     fn keep_alive(&self, env: Env) -> Result<()> {
@@ -124,31 +168,20 @@ impl NativeReceiver {
 
     /// Writes what waits, at most `max` events, into the batch; says so if nothing can come any more. Never
     /// blocks.
-    #[napi(catch_unwind)]
-    pub fn take(&self, env: Env, batch: &NativeBatch, max: u32) -> u32 {
-        let mut writer = batch.begin(env, self.channels.text_as_buffer);
-        if let Some(error) = self.channels.events.take(&mut writer, max as usize) {
-            self.error.replace(Some(error));
-        }
-        writer.finish()
-    }
-
-    /// As `take`; if nothing is there, it has the wake called once events come and keeps the event loop
-    /// alive until it is called again, or `disarm` is.
-    #[napi(catch_unwind)]
-    pub fn take_or_arm(&self, env: Env, batch: &NativeBatch, max: u32) -> Result<u32> {
-        let mut status = self.take(env, batch, max);
-        if status == 0 {
-            self.channels.signal.arm();
-            // What came before that has called nobody.
-            status = self.take(env, batch, max);
-        }
-        if status == 0 {
-            self.keep_alive(env)?;
-        } else if status & NEEDS_SLAB == 0 {
-            self.hold.take();
-        }
-        Ok(status)
+    ///
+    /// With `arms` not 0, if nothing is there, it has the wake called once events come and keeps the event
+    /// loop alive until it is called again, or `disarm` is.
+    #[napi(catch_unwind, ts_return_type = "(batch: number, max: number, arms: number) => number")]
+    pub fn bind_take<'env>(&self, env: &'env Env) -> Result<Bound<'env>> {
+        let receiver = Rc::clone(&self.receiver);
+        bind(env, c"take", move |call: &Call<3>| {
+            let (batch, max) = (Memory::numbered(call.number(0)?)?, call.number(1)?);
+            if call.number(2)? == 0 {
+                Ok(receiver.take(call.env(), &batch, max))
+            } else {
+                receiver.take_or_arm(call.env(), &batch, max)
+            }
+        })
     }
 
     /// The error that the latest batch told of.
@@ -204,16 +237,25 @@ impl NativeSender {
         self.channels.handle.into()
     }
 
-    /// Queues a text message.
-    #[napi(catch_unwind)]
-    pub fn send_text(&self, text: String) -> Result<()> {
-        self.channels.control.send(ControlMessage::SendText(text)).map_err(thrown)
+    /// Queues a text message. Always 0.
+    #[napi(catch_unwind, ts_return_type = "(text: string) => number")]
+    pub fn bind_send_text<'env>(&self, env: &'env Env) -> Result<Bound<'env>> {
+        let channels = Arc::clone(&self.channels);
+        bind(env, c"sendText", move |call: &Call<1>| {
+            let message =
+                with_text(call.env(), call.value(0), |text| ControlMessage::SendText(text.to_owned()))?;
+            channels.control.send(message).map(|()| 0).map_err(thrown)
+        })
     }
 
-    /// Queues a binary message.
-    #[napi(catch_unwind)]
-    pub fn send_binary(&self, data: Uint8ArraySlice<'_>) -> Result<()> {
-        self.channels.control.send(ControlMessage::SendBinary(copied(Some(&data)))).map_err(thrown)
+    /// Queues a binary message. Always 0.
+    #[napi(catch_unwind, ts_return_type = "(data: Uint8Array) => number")]
+    pub fn bind_send_binary<'env>(&self, env: &'env Env) -> Result<Bound<'env>> {
+        let channels = Arc::clone(&self.channels);
+        bind(env, c"sendBinary", move |call: &Call<1>| {
+            let message = ControlMessage::SendBinary(Bytes::copy_from_slice(call.bytes(0)?));
+            channels.control.send(message).map(|()| 0).map_err(thrown)
+        })
     }
 
     /// Queues a text message that is not to be compressed.
@@ -255,8 +297,8 @@ impl NativeSender {
 }
 
 /// A payload of its own, for what outlives the call.
-pub(crate) fn copied(data: Option<&Uint8ArraySlice<'_>>) -> bytes::Bytes {
-    data.map_or_else(bytes::Bytes::new, |data| bytes::Bytes::copy_from_slice(data))
+pub(crate) fn copied(data: Option<&Uint8ArraySlice<'_>>) -> Bytes {
+    data.map_or_else(Bytes::new, |data| Bytes::copy_from_slice(data))
 }
 
 /// The frame that these arguments ask for.

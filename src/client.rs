@@ -3,19 +3,22 @@
 use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
+    ops::Deref,
+    rc::Rc,
     sync::Arc,
-    time::Instant,
 };
 
-use napi::{Env, JsString, bindgen_prelude::Uint8ArraySlice};
+use bytes::Bytes;
+use napi::{Env, bindgen_prelude::Uint8ArraySlice};
 use napi_derive::napi;
 use s9_websocket_core::{
-    ControlMessage, ControlSender, Error, ReceivedEvent, S9Socket, S9WebSocketClientHandler, Session,
-    ThreadedSession, Turn, UpgradeResponse, Wait, WebSocketEvent, turn,
+    ControlMessage, ControlSender, Error, ReceivedEvent, S9Socket, Sent, Session, ThreadedSession,
+    UpgradeResponse, Wait, WebSocketEvent,
 };
 
 use crate::{
-    batch::{BatchWriter, IDLE, NativeBatch, Written},
+    batch::Memory,
+    bound::{Bound, Call, bind},
     channel::{Channels, NativeReceiver, NativeSender, close_frame, copied},
     clock::SLICE,
     error::{NativeError, NativeResponse, Result, thrown},
@@ -25,28 +28,38 @@ use crate::{
     socket::NativeSocket,
 };
 
-/// How many idle turns pass before a spinning loop looks at the clock: some 20 µs.
-const TURNS_A_LOOK: u32 = 64;
-
 /// A connected client.
 #[napi]
 pub struct NativeClient {
-    place: RefCell<Place>,
+    client: Rc<Client>,
+}
+
+/// What the object and the functions bound to it share.
+pub struct Client {
+    pub(crate) place: RefCell<Place>,
     /// Whether a run on this thread has claimed it.
     claimed: Cell<bool>,
     /// Whether it is the client that speaks through channels only.
     for_channels: bool,
-    text_as_buffer: bool,
+    pub(crate) text_as_buffer: bool,
     socket: S9Socket,
     response: UpgradeResponse,
     /// What did not fit the batch, and all that came behind it: the last events of a connection come even
     /// where there is no room.
-    held: RefCell<VecDeque<ReceivedEvent>>,
-    error: RefCell<Option<Error>>,
+    pub(crate) held: RefCell<VecDeque<ReceivedEvent>>,
+    pub(crate) error: RefCell<Option<Error>>,
+}
+
+impl Deref for NativeClient {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
 }
 
 /// Where the connection is.
-enum Place {
+pub enum Place {
     Here(Box<Session>),
     Channels {
         client: Box<ThreadedSession<QueueSink>>,
@@ -57,12 +70,12 @@ enum Place {
     Gone,
 }
 
-const CLOSED: Error = Error::ConnectionClosed("the client has quit");
+pub(crate) const CLOSED: Error = Error::ConnectionClosed("the client has quit");
 const TAKEN: Error = Error::SocketUnavailable("the client runs already");
 
 impl NativeClient {
     pub(crate) fn new(session: Session, for_channels: bool, text_as_buffer: bool) -> Self {
-        let client = Self {
+        let client = Client {
             socket: session.socket(),
             response: session.response().clone(),
             for_channels,
@@ -75,7 +88,26 @@ impl NativeClient {
         if for_channels {
             client.move_to_channels();
         }
-        client
+        Self { client: Rc::new(client) }
+    }
+}
+
+impl Client {
+    fn begin(&self, blocking: bool) -> Result<bool> {
+        if self.claimed.get() {
+            return Err(thrown(TAKEN));
+        }
+        let blocks = match &mut *self.place.borrow_mut() {
+            Place::Here(session) => {
+                session.set_longest_wait(Some(SLICE));
+                if blocking { session.set_blocking() } else { Ok(false) }
+            }
+            Place::Channels { .. } => Err(TAKEN),
+            Place::Gone => Err(CLOSED),
+        }
+        .map_err(thrown)?;
+        self.claimed.set(true);
+        Ok(blocks)
     }
 
     /// Gives a session on this thread channels, to be moved to another.
@@ -118,6 +150,26 @@ impl NativeClient {
         .map_err(thrown)
     }
 
+    /// Sends a text message; 1 if bytes of it are left for the turns to come.
+    fn send_text(&self, text: &str) -> Result<u32> {
+        match &mut *self.place.borrow_mut() {
+            Place::Here(session) => session.send_text_message(text).map(is_left),
+            Place::Channels { client, .. } => {
+                client.control().send(ControlMessage::SendText(text.to_owned())).map(|()| 0)
+            }
+            Place::Gone => Err(CLOSED),
+        }
+        .map_err(thrown)
+    }
+
+    /// As `send_text`.
+    fn send_binary(&self, data: &[u8]) -> Result<u32> {
+        if let Place::Here(session) = &mut *self.place.borrow_mut() {
+            return session.send_binary_slice(data).map(is_left).map_err(thrown);
+        }
+        self.tell(ControlMessage::SendBinary(Bytes::copy_from_slice(data))).map(|()| 0)
+    }
+
     /// Does one thing or the other, depending on where the connection is, and nothing once it is gone.
     /// No JavaScript runs in it.
     fn wherever_it_is<T: Default>(
@@ -131,103 +183,30 @@ impl NativeClient {
             Place::Gone => T::default(),
         }
     }
-
-    fn one_turn(&self, session: &mut Session, env: Env, batch: &NativeBatch) -> (Turn, u32) {
-        let mut handler =
-            BatchHandler { writer: batch.begin(env, self.text_as_buffer), client: self, has_quit: false };
-        handler.write_held();
-        let came_to =
-            if handler.has_quit || handler.holds() { Turn::Full } else { turn(session, &mut handler) };
-        let came_to = match came_to {
-            _ if handler.has_quit => Turn::Ended,
-            // The session has ended, but the batch did not take all of it.
-            Turn::Ended if handler.holds() => Turn::Full,
-            other => other,
-        };
-        (came_to, handler.writer.finish())
-    }
-
-    /// Runs `turns` with the session, which is gone once it has quit.
-    fn with_session(&self, turns: impl FnOnce(&mut Session) -> (Turn, u32)) -> Result<u32> {
-        let mut place = self.place.borrow_mut();
-        let Place::Here(session) = &mut *place else { return Err(thrown(CLOSED)) };
-        let (turn, status) = turns(session);
-        if turn == Turn::Ended {
-            *place = Place::Gone;
-        }
-        Ok(if turn == Turn::Idle { status | IDLE } else { status })
-    }
 }
 
-/// Writes the events of a turn into a batch.
-struct BatchHandler<'a> {
-    writer: BatchWriter<'a>,
-    client: &'a NativeClient,
-    has_quit: bool,
-}
-
-impl BatchHandler<'_> {
-    /// Whether something waits for the next batch.
-    fn holds(&self) -> bool {
-        !self.client.held.borrow().is_empty()
-    }
-
-    fn write_held(&mut self) {
-        let held = self.client.held.take();
-        held.into_iter().for_each(|received| self.write(received));
-    }
-
-    fn write(&mut self, received: ReceivedEvent) {
-        if self.holds() {
-            self.client.held.borrow_mut().push_back(received);
-            return;
-        }
-        let is_quit = matches!(received.event, WebSocketEvent::Quit);
-        match self.writer.write(received.event, received.at) {
-            Written::Whole => self.has_quit |= is_quit,
-            Written::Error(error) => {
-                self.client.error.replace(Some(error));
-            }
-            Written::NoRoom(event) => {
-                self.client.held.borrow_mut().push_back(ReceivedEvent { event, at: received.at });
-            }
-        }
-    }
-}
-
-impl S9WebSocketClientHandler<Session> for BatchHandler<'_> {
-    fn on_event(&mut self, session: &mut Session, event: WebSocketEvent) {
-        self.write(ReceivedEvent { event, at: session.received_at() });
-    }
-
-    fn has_room(&mut self) -> bool {
-        self.writer.has_room() && !self.holds()
-    }
-
-    fn acts_later(&self) -> bool {
-        true
-    }
+fn is_left(sent: Sent) -> u32 {
+    (sent == Sent::Queued).into()
 }
 
 #[napi]
 impl NativeClient {
-    /// Claims the client for a run on this thread; whether its sends block.
-    #[napi(catch_unwind)]
-    pub fn begin(&self, blocking: bool) -> Result<bool> {
-        if self.claimed.get() {
-            return Err(thrown(TAKEN));
-        }
-        let blocks = match &mut *self.place.borrow_mut() {
-            Place::Here(session) => {
-                session.set_longest_wait(Some(SLICE));
-                if blocking { session.set_blocking() } else { Ok(false) }
-            }
-            Place::Channels { .. } => Err(TAKEN),
-            Place::Gone => Err(CLOSED),
-        }
-        .map_err(thrown)?;
-        self.claimed.set(true);
-        Ok(blocks)
+    /// Claims the client for a run on this thread, over a blocking socket where `blocking` is not 0; 1 if its
+    /// sends then block.
+    #[napi(catch_unwind, ts_return_type = "(blocking: number) => number")]
+    pub fn bind_begin<'env>(&self, env: &'env Env) -> Result<Bound<'env>> {
+        let client = Rc::clone(&self.client);
+        bind(env, c"begin", move |call: &Call<1>| client.begin(call.number(0)? != 0).map(u32::from))
+    }
+
+    /// Gives the claim back. Always 0.
+    #[napi(catch_unwind, ts_return_type = "() => number")]
+    pub fn bind_release<'env>(&self, env: &'env Env) -> Result<Bound<'env>> {
+        let client = Rc::clone(&self.client);
+        bind(env, c"release", move |_: &Call<0>| {
+            client.claimed.set(false);
+            Ok(0)
+        })
     }
 
     /// Goes on with a send that blocks, at most 50 ms; whether there is more of it to go on with.
@@ -245,36 +224,23 @@ impl NativeClient {
         self.claimed.set(false);
     }
 
-    /// One turn: at most one read of the kernel, at most 50 ms.
-    #[napi(catch_unwind)]
-    pub fn turn(&self, env: Env, batch: &NativeBatch) -> Result<u32> {
-        self.with_session(|session| self.one_turn(session, env, batch))
+    /// One turn, or several until something comes: each at most one read of the kernel, and 50 ms.
+    #[napi(catch_unwind, ts_return_type = "(batch: number, most: number) => number")]
+    pub fn bind_turn<'env>(&self, env: &'env Env) -> Result<Bound<'env>> {
+        let client = Rc::clone(&self.client);
+        bind(env, c"turn", move |call: &Call<2>| {
+            let batch = Memory::numbered(call.number(0)?)?;
+            client.turns(call.env(), &batch, call.number(1)?)
+        })
     }
 
     /// Turns and waits until there are events, at most some 50 ms.
-    #[napi(catch_unwind)]
-    pub fn turn_sync(&self, env: Env, batch: &NativeBatch) -> Result<u32> {
-        self.with_session(|session| {
-            let spins = session.wait_mode() == Wait::Spin;
-            // A spinning loop that soon has an event never reads the clock.
-            let mut until = (!spins).then(|| Instant::now() + SLICE);
-            let mut idle = 0_u32;
-            loop {
-                let (turn, status) = self.one_turn(session, env, batch);
-                if status != 0 || turn == Turn::Ended {
-                    return (turn, status);
-                }
-                if turn == Turn::Idle {
-                    session.wait();
-                }
-                idle = idle.wrapping_add(1);
-                if !spins || idle.is_multiple_of(TURNS_A_LOOK) {
-                    let now = Instant::now();
-                    if now >= *until.get_or_insert(now + SLICE) {
-                        return (Turn::Waiting, 0);
-                    }
-                }
-            }
+    #[napi(catch_unwind, ts_return_type = "(batch: number) => number")]
+    pub fn bind_turn_sync<'env>(&self, env: &'env Env) -> Result<Bound<'env>> {
+        let client = Rc::clone(&self.client);
+        bind(env, c"turnSync", move |call: &Call<1>| {
+            let batch = Memory::numbered(call.number(0)?)?;
+            client.turns_sync(call.env(), &batch)
         })
     }
 
@@ -335,26 +301,20 @@ impl NativeClient {
         }
     }
 
-    /// Sends a text message.
-    #[napi(catch_unwind)]
-    pub fn send_text(&self, text: JsString<'_>) -> Result<()> {
-        with_text(&text, |text| match &mut *self.place.borrow_mut() {
-            Place::Here(session) => session.send_text_message(text).map(drop),
-            Place::Channels { client, .. } => {
-                client.control().send(ControlMessage::SendText(text.to_owned()))
-            }
-            Place::Gone => Err(CLOSED),
-        })?
-        .map_err(thrown)
+    /// Sends a text message; 1 if bytes of it are left for the turns to come.
+    #[napi(catch_unwind, ts_return_type = "(text: string) => number")]
+    pub fn bind_send_text<'env>(&self, env: &'env Env) -> Result<Bound<'env>> {
+        let client = Rc::clone(&self.client);
+        bind(env, c"sendText", move |call: &Call<1>| {
+            with_text(call.env(), call.value(0), |text| client.send_text(text))?
+        })
     }
 
-    /// Sends a binary message.
-    #[napi(catch_unwind)]
-    pub fn send_binary(&self, data: Uint8ArraySlice<'_>) -> Result<()> {
-        if let Place::Here(session) = &mut *self.place.borrow_mut() {
-            return session.send_binary_slice(&data).map(drop).map_err(thrown);
-        }
-        self.tell(ControlMessage::SendBinary(copied(Some(&data))))
+    /// Sends a binary message; 1 if bytes of it are left for the turns to come.
+    #[napi(catch_unwind, ts_return_type = "(data: Uint8Array) => number")]
+    pub fn bind_send_binary<'env>(&self, env: &'env Env) -> Result<Bound<'env>> {
+        let client = Rc::clone(&self.client);
+        bind(env, c"sendBinary", move |call: &Call<1>| client.send_binary(call.bytes(0)?))
     }
 
     /// Sends a text message uncompressed.

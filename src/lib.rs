@@ -8,7 +8,10 @@
 // `#[napi]` exports items to JavaScript, which rustc cannot see.
 #![allow(unreachable_pub)]
 
+#[cfg(feature = "count-allocations")]
+mod allocations;
 mod batch;
+mod bound;
 mod channel;
 mod client;
 mod clock;
@@ -22,6 +25,7 @@ mod logger;
 mod options;
 mod sent_text;
 mod socket;
+mod turns;
 mod uv;
 mod wake;
 mod watcher;

@@ -3,7 +3,7 @@
 
 use std::{cell::Cell, ptr};
 
-use napi::{JsString, JsValue, check_status, sys};
+use napi::{Env, check_status, sys};
 
 use crate::error::{Result, napi_failure};
 
@@ -19,17 +19,20 @@ thread_local! {
 }
 
 /// Calls `send` with a text.
-pub(crate) fn with_text<T>(text: &JsString<'_>, send: impl FnOnce(&str) -> T) -> Result<T> {
+pub(crate) fn with_text<T>(env: Env, text: sys::napi_value, send: impl FnOnce(&str) -> T) -> Result<T> {
     // Fails only while the thread ends.
     let mut bytes = TEXT.try_with(Cell::take).unwrap_or_default();
     bytes.clear();
     bytes.reserve(ROOM);
-    if !read(text, &mut bytes)? {
-        bytes.reserve(length_of(text)? + CHARACTER + 1);
-        read(text, &mut bytes)?;
+    if !read(env, text, &mut bytes)? {
+        bytes.reserve(length_of(env, text)? + CHARACTER + 1);
+        read(env, text, &mut bytes)?;
     }
-    // Engines put U+FFFD for what is no character, so this copies nothing.
-    let result = send(&String::from_utf8_lossy(&bytes));
+    let result = match str::from_utf8(&bytes) {
+        Ok(text) => send(text),
+        // Engines put U+FFFD for what is no character, so this is not to be.
+        Err(_) => send(&String::from_utf8_lossy(&bytes)),
+    };
     if bytes.capacity() <= LONGEST_KEPT {
         let _ = TEXT.try_with(|kept| kept.set(bytes));
     }
@@ -37,13 +40,12 @@ pub(crate) fn with_text<T>(text: &JsString<'_>, send: impl FnOnce(&str) -> T) ->
 }
 
 /// Reads a text in place of what `bytes` holds; whether all of it fitted for certain.
-fn read(text: &JsString<'_>, bytes: &mut Vec<u8>) -> Result<bool> {
+fn read(env: Env, text: sys::napi_value, bytes: &mut Vec<u8>) -> Result<bool> {
     let (room, mut length) = (bytes.capacity(), 0);
-    let value = text.value();
     // SAFETY: the value lives while this call does, and there are `room` bytes to write to, of which the
     // last is for a NUL.
     let status = unsafe {
-        sys::napi_get_value_string_utf8(value.env, value.value, bytes.as_mut_ptr().cast(), room, &mut length)
+        sys::napi_get_value_string_utf8(env.raw(), text, bytes.as_mut_ptr().cast(), room, &mut length)
     };
     check_status!(status).map_err(napi_failure)?;
     // SAFETY: so many bytes have been written, which is less than `room`.
@@ -51,12 +53,10 @@ fn read(text: &JsString<'_>, bytes: &mut Vec<u8>) -> Result<bool> {
     Ok(length + CHARACTER < room)
 }
 
-fn length_of(text: &JsString<'_>) -> Result<usize> {
+fn length_of(env: Env, text: sys::napi_value) -> Result<usize> {
     let mut length = 0;
-    let value = text.value();
     // SAFETY: without memory to write to, only the length is told.
-    let status =
-        unsafe { sys::napi_get_value_string_utf8(value.env, value.value, ptr::null_mut(), 0, &mut length) };
+    let status = unsafe { sys::napi_get_value_string_utf8(env.raw(), text, ptr::null_mut(), 0, &mut length) };
     check_status!(status).map_err(napi_failure)?;
     Ok(length)
 }
