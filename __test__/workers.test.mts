@@ -10,10 +10,14 @@ import { WebSocketServer } from 'ws';
 import { runChild } from './child-process.mjs';
 import { trendOf } from './soak/trend.mjs';
 
+/** A hundred workers, one after the other, take 35 s on a loaded machine. ava waits a minute for news. */
+const DEADLINE = 55_000;
+
 async function manyWorkers(workers: number, atOnce: number, messages: number) {
   const echo = await EchoServer.start();
   const args = [echo.url, workers, atOnce, messages].map(String);
-  const end = await runChild('many-workers', args, { nodeArguments: ['--expose-gc'] });
+  const nodeArguments = ['--expose-gc'];
+  const end = await runChild('many-workers', args, { nodeArguments, deadline: DEADLINE });
   await echo.close();
   return end;
 }
