@@ -11,7 +11,7 @@ import type { NonBlockingOptions, NonBlockingOptionsInit } from './options';
 /** Where `run` runs. */
 export interface RunOptions {
   /**
-   * Default `'event-loop'`: one turn a tick, everything else in Node goes on living.
+   * Default `'event-loop'`: a few turns a tick, everything else in Node goes on living.
    *
    * `'background-thread'` reads and answers pings on a Rust thread even while JavaScript is busy, at
    * the price of a change of threads a message.

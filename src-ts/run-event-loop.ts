@@ -1,4 +1,4 @@
-// The loop inside Node's event loop: one turn a tick, everything else goes on living.
+// The loop inside Node's event loop: a few turns a tick, everything else goes on living.
 
 import type { ClientCore } from './client-core';
 import type { Delivery } from './delivery';
@@ -7,6 +7,15 @@ import { turn } from './run-sync';
 
 /** The longest delay that Node's timers take. */
 const MAX_TIMEOUT = 2 ** 31 - 1;
+/**
+ * Between two ticks of Node's lie 1.8 µs, as long as four turns that bring nothing, during which nothing is
+ * seen to arrive. With eight a tick that is a third of the time in place of four fifths, and everything else
+ * in the event loop waits some 3 µs longer.
+ */
+const IDLE_TURNS_A_TICK = 8;
+
+/** Runs that spin in this event loop: two of them must not keep each other waiting. */
+let spinning = 0;
 
 /** Resolves once `quit` has been delivered; rejects with what the handler threw. */
 export function runOnEventLoop(core: ClientCore, delivery: Delivery<unknown>): Promise<void> {
@@ -40,13 +49,14 @@ class EventLoopRun {
   }
 
   start(): void {
+    if (this.#spins) spinning++;
     setImmediate(this.#tick);
   }
 
   #turn(): void {
     try {
       if (this.#core.disposed) this.#delivery.quit();
-      const idle = !this.#core.ended && turn(this.#core, this.#delivery, 1);
+      const idle = !this.#core.ended && turn(this.#core, this.#delivery, this.#most());
       if (!this.#core.ended) {
         if (idle && !this.#spins && !this.#core.skipping) this.#wait();
         else setImmediate(this.#tick);
@@ -57,7 +67,13 @@ class EventLoopRun {
     }
     clearTimeout(this.#timer);
     forgetReadiness(this.#key);
+    if (this.#spins) spinning--;
     this.#finished();
+  }
+
+  /** How many turns a tick makes at most: the first that brings something is the last. */
+  #most(): number {
+    return this.#spins && spinning === 1 && !this.#delivery.wantsTurns ? IDLE_TURNS_A_TICK : 1;
   }
 
   /** Until the socket is ready, the time is over, or the client is told something. */

@@ -8,7 +8,6 @@ use std::{
     time::Instant,
 };
 
-use bytes::Bytes;
 use napi::{
     Env, Status,
     bindgen_prelude::{Float64Array, FromNapiValue, ObjectFinalize, ObjectRef, Uint8Array, Uint32Array},
@@ -20,6 +19,7 @@ use s9_websocket_core::{CloseFrame, Error, WebSocketEvent};
 use crate::{
     clock::Clock,
     error::{Code, Result, napi_failure},
+    parts::{Kind, Parts, VIEWED},
     wide_text,
 };
 
@@ -37,86 +37,9 @@ const OVER: u32 = 0x8_0000;
 /// A descriptor.
 pub(crate) type Row = [u32; FIELDS];
 
-/// What a descriptor describes; the numbers are known to `src-ts`.
-#[derive(Clone, Copy)]
-#[repr(u32)]
-pub(crate) enum Kind {
-    Activated = 0,
-    AsciiText = 1,
-    Utf8Text = 2,
-    Binary = 3,
-    Ping = 4,
-    Pong = 5,
-    ConnectionClosed = 6,
-    Error = 7,
-    Quit = 8,
-    TextBuffer = 9,
-    WideText = 10,
-}
-
-impl Kind {
-    /// Whether JavaScript may keep a view of the payload.
-    fn is_viewed(self) -> bool {
-        VIEWED.contains(&(self as u32))
-    }
-
-    /// The payload of an event of this kind as text to be widened, if it is one.
-    fn wide_text(self, payload: &Bytes) -> Option<&str> {
-        // SAFETY: the core gives out as text only what it knows to be UTF-8.
-        matches!(self, Self::WideText).then(|| unsafe { str::from_utf8_unchecked(payload) })
-    }
-}
-
-/// The kinds of payloads that JavaScript may keep views of.
-const VIEWED: [u32; 4] = [Kind::Binary as u32, Kind::Ping as u32, Kind::Pong as u32, Kind::TextBuffer as u32];
-
 /// Where a payload begins that goes behind `end`: V8 copies UTF-16 twice where it is at an odd address.
 pub(crate) fn aligned(end: usize) -> usize {
     end.next_multiple_of(2)
-}
-
-/// What an event is written as.
-pub(crate) struct Parts {
-    pub(crate) kind: Kind,
-    /// As it was received: wide text is widened when it is written.
-    pub(crate) payload: Bytes,
-    pub(crate) code: u16,
-    /// For which there is a place elsewhere.
-    pub(crate) error: Option<Error>,
-}
-
-impl Parts {
-    /// The text to be widened, if it is one.
-    pub(crate) fn wide_text(&self) -> Option<&str> {
-        self.kind.wide_text(&self.payload)
-    }
-
-    pub(crate) fn of(event: WebSocketEvent, text_as_buffer: bool) -> Self {
-        let plain = |kind, payload| Self { kind, payload, code: 0, error: None };
-        match event {
-            WebSocketEvent::Activated => plain(Kind::Activated, Bytes::new()),
-            WebSocketEvent::TextMessage(text) => {
-                let kind = if text_as_buffer {
-                    Kind::TextBuffer
-                } else if text.is_ascii() {
-                    Kind::AsciiText
-                } else if wide_text::is_wanted() {
-                    Kind::WideText
-                } else {
-                    Kind::Utf8Text
-                };
-                plain(kind, text)
-            }
-            WebSocketEvent::BinaryMessage(data) => plain(Kind::Binary, data),
-            WebSocketEvent::Ping(data) => plain(Kind::Ping, data),
-            WebSocketEvent::Pong(data) => plain(Kind::Pong, data),
-            WebSocketEvent::ConnectionClosed(CloseFrame { code, reason }) => {
-                Self { code, ..plain(Kind::ConnectionClosed, reason.into()) }
-            }
-            WebSocketEvent::Error(error) => Self { error: Some(error), ..plain(Kind::Error, Bytes::new()) },
-            WebSocketEvent::Quit => plain(Kind::Quit, Bytes::new()),
-        }
-    }
 }
 
 /// Memory for one batch at a time.

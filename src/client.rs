@@ -8,12 +8,11 @@ use std::{
     sync::Arc,
 };
 
-use bytes::Bytes;
 use napi::{Env, bindgen_prelude::Uint8ArraySlice};
 use napi_derive::napi;
 use s9_websocket_core::{
-    ControlMessage, ControlSender, Error, ReceivedEvent, S9Socket, Sent, Session, ThreadedSession,
-    UpgradeResponse, Wait, WebSocketEvent,
+    ControlMessage, ControlSender, Error, ReceivedEvent, S9Socket, Session, ThreadedSession, UpgradeResponse,
+    Wait, WebSocketEvent,
 };
 
 use crate::{
@@ -121,72 +120,6 @@ impl Client {
             other => other,
         });
     }
-
-    /// Gives a command to the connection, wherever it is.
-    fn tell(&self, command: ControlMessage) -> Result<()> {
-        match &mut *self.place.borrow_mut() {
-            Place::Here(session) => match command {
-                ControlMessage::SendText(text) => session.send_text_message(&text).map(drop),
-                ControlMessage::SendBinary(data) => session.send_binary_message(data).map(drop),
-                ControlMessage::SendTextUncompressed(text) => {
-                    session.send_text_message_uncompressed(&text).map(drop)
-                }
-                ControlMessage::SendBinaryUncompressed(data) => {
-                    session.send_binary_message_uncompressed(data).map(drop)
-                }
-                ControlMessage::SendPing(data) => session.send_ping(data).map(drop),
-                ControlMessage::SendPong(data) => session.send_pong(data).map(drop),
-                ControlMessage::Close(frame) => session.close(frame),
-                ControlMessage::ForceQuit => {
-                    session.force_quit();
-                    Ok(())
-                }
-            },
-            Place::Channels { client, .. } => client.control().send(command),
-            // There is nothing left to end.
-            Place::Gone if matches!(command, ControlMessage::Close(_) | ControlMessage::ForceQuit) => Ok(()),
-            Place::Gone => Err(CLOSED),
-        }
-        .map_err(thrown)
-    }
-
-    /// Sends a text message; 1 if bytes of it are left for the turns to come.
-    fn send_text(&self, text: &str) -> Result<u32> {
-        match &mut *self.place.borrow_mut() {
-            Place::Here(session) => session.send_text_message(text).map(is_left),
-            Place::Channels { client, .. } => {
-                client.control().send(ControlMessage::SendText(text.to_owned())).map(|()| 0)
-            }
-            Place::Gone => Err(CLOSED),
-        }
-        .map_err(thrown)
-    }
-
-    /// As `send_text`.
-    fn send_binary(&self, data: &[u8]) -> Result<u32> {
-        if let Place::Here(session) = &mut *self.place.borrow_mut() {
-            return session.send_binary_slice(data).map(is_left).map_err(thrown);
-        }
-        self.tell(ControlMessage::SendBinary(Bytes::copy_from_slice(data))).map(|()| 0)
-    }
-
-    /// Does one thing or the other, depending on where the connection is, and nothing once it is gone.
-    /// No JavaScript runs in it.
-    fn wherever_it_is<T: Default>(
-        &self,
-        here: impl FnOnce(&mut Session) -> T,
-        there: impl FnOnce(&ControlSender) -> T,
-    ) -> T {
-        match &mut *self.place.borrow_mut() {
-            Place::Here(session) => here(session),
-            Place::Channels { client, .. } => there(client.control()),
-            Place::Gone => T::default(),
-        }
-    }
-}
-
-fn is_left(sent: Sent) -> u32 {
-    (sent == Sent::Queued).into()
 }
 
 #[napi]
@@ -216,12 +149,6 @@ impl NativeClient {
             Place::Here(session) => session.keep_writing(),
             _ => false,
         }
-    }
-
-    /// Gives the claim back.
-    #[napi(catch_unwind)]
-    pub fn release(&self) {
-        self.claimed.set(false);
     }
 
     /// One turn, or several until something comes: each at most one read of the kernel, and 50 ms.

@@ -15,8 +15,9 @@ use std::{
 use bytes::Bytes;
 use s9_websocket_core::{Error, EventSink, WebSocketEvent};
 
-use crate::batch::{BatchWriter, Kind, Parts, Row, aligned};
+use crate::batch::{BatchWriter, Row, aligned};
 use crate::clock::Clock;
+use crate::parts::{Kind, Parts};
 use crate::wide_text;
 
 /// The most events in a chunk: as many as in a batch.
