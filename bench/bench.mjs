@@ -47,7 +47,8 @@ if (values.charts) {
 }
 const rounds = wholeNumber('rounds', values.rounds);
 const milliseconds = wholeNumber('milliseconds', values.milliseconds);
-const only = values.only?.split(',');
+// Names have commas of their own, before a space.
+const only = values.only?.split(/,(?! )/);
 const names = positionals.length > 0 ? positionals : [...ALL, ...Object.keys(OTHERS)];
 for (const name of names) {
   if (!(name in SCENARIOS) && !(name in OTHERS)) {
