@@ -47,7 +47,8 @@ if (values.charts) {
 }
 const rounds = wholeNumber('rounds', values.rounds);
 const milliseconds = wholeNumber('milliseconds', values.milliseconds);
-const only = values.only?.split(',');
+// Names have commas of their own, before a space.
+const only = values.only?.split(/,(?! )/);
 const names = positionals.length > 0 ? positionals : [...ALL, ...Object.keys(OTHERS)];
 for (const name of names) {
   if (!(name in SCENARIOS) && !(name in OTHERS)) {
@@ -133,9 +134,9 @@ function run({ path, frames, task, bothProcessors, longer = 1 }, contender, urls
     const words = ['floor', url, ...options].map(String);
     return pinned(processors, [programs.bench, ...words]);
   }
-  const { module, way, runtime } = contender;
+  const { module, way, runtime, options } = contender;
   const times = { milliseconds: length, warmUp: WARM_UP };
-  const whole = { ...task, module, way, url, ...times, ...(secure && { ca }) };
+  const whole = { ...task, module, way, options, url, ...times, ...(secure && { ca }) };
   const extra =
     runtime === 'deno' ? ['run', '--allow-all', '--no-config', '--no-lock', '--quiet'] : [];
   const words = [...extra, join(here, 'measured.mjs'), JSON.stringify(whole)];

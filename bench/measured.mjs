@@ -8,7 +8,8 @@ import { median } from './statistics.mjs';
 
 const task = JSON.parse(process.argv[2]);
 const { ways } = await import(`./clients/${task.module}.mjs`);
-const options = task.ca ? { tls: { ca: readFileSync(task.ca, 'utf8') } } : {};
+const options = { ...task.options };
+if (task.ca) options.tls = { ca: readFileSync(task.ca, 'utf8') };
 if (task.cpuAffinity !== undefined && task.module === 's9') options.cpuAffinity = task.cpuAffinity;
 // undici and Bun offer it unasked.
 if (task.deflate) options.perMessageDeflate = { threshold: 0 };

@@ -45,7 +45,7 @@ function* rtt(schemes = SCHEMES) {
     path: 'ws/echo?wait=block',
     bothProcessors: true,
     task: { measure: 'rtt', size: 64, cpuAffinity: 1 },
-    contenders: [...SPINNING_THREAD, ...SLEEPING_THREAD, ws, bun],
+    contenders: [...SPINNING_THREAD, ...SLEEPING_THREAD, ...PEERS],
   };
 }
 
@@ -71,6 +71,18 @@ function* receive(schemes = SCHEMES) {
         };
       }
     }
+  }
+  if (!schemes.includes('ws')) return;
+  // The same conditions as for round trips: the server takes what the client leaves of one of the two.
+  for (const bytes of [64, 1024, 16 << 10]) {
+    yield {
+      title: `receive, ${size(bytes)} binary, ws://, client on both processors, server sleeping`,
+      reference: ['ws', 'Bun'],
+      path: `ws/flood?wait=block&size=${bytes}&kind=binary`,
+      bothProcessors: true,
+      task: { measure: 'receive', size: bytes, kind: 'binary', cpuAffinity: 1 },
+      contenders: [...SPINNING_THREAD, ...SLEEPING_THREAD, ...PEERS],
+    };
   }
 }
 
@@ -129,6 +141,39 @@ function* beside() {
   }
 }
 
+/** What an option costs and gains, with the way to run a client that has least else to do. */
+function* options() {
+  const changed = {
+    quickAck: { quickAck: true },
+    'busyPoll 50': { busyPoll: 50 },
+    'no nodelay': { nodelay: false },
+    "textFormat 'buffer'": { textFormat: 'buffer' },
+  };
+  const contenders = Object.entries({ 'as it is': {}, ...changed }).map(([name, options]) => ({
+    ...s9('runSync'),
+    name,
+    options,
+  }));
+  const reference = ['as it is'];
+  yield {
+    title: 'round trip, 64 B text, ws://, runSync, by option',
+    unit: 'µs',
+    reference,
+    path: 'ws/echo?wait=spin',
+    task: { measure: 'rtt', size: 64 },
+    contenders,
+  };
+  for (const bytes of [64, 16 << 10]) {
+    yield {
+      title: `receive, ${size(bytes)} text, ws://, runSync, by option`,
+      reference,
+      path: `ws/flood?wait=spin&size=${bytes}&kind=text`,
+      task: { measure: 'receive', size: bytes, kind: 'text' },
+      contenders,
+    };
+  }
+}
+
 function* deflate() {
   const contenders = [...['runSync', 'run', 'async'].map(s9), ws, undici, bun];
   for (const takeover of [false, true]) {
@@ -171,6 +216,7 @@ export const SCENARIOS = {
   busy,
   feed,
   beside,
+  options,
   deflate,
   *tls() {
     yield* rtt(['wss']);
@@ -179,4 +225,4 @@ export const SCENARIOS = {
 };
 
 /** What `npm run bench` measures without a name. */
-export const ALL = ['rtt', 'receive', 'send', 'busy', 'feed', 'beside', 'deflate'];
+export const ALL = ['rtt', 'receive', 'send', 'busy', 'feed', 'beside', 'options', 'deflate'];
