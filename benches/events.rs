@@ -15,6 +15,9 @@ mod error;
 #[path = "../src/event_queue.rs"]
 mod event_queue;
 #[allow(dead_code, unreachable_pub)]
+#[path = "../src/parts.rs"]
+mod parts;
+#[allow(dead_code, unreachable_pub)]
 #[path = "../src/wide_text.rs"]
 mod wide_text;
 
