@@ -240,6 +240,7 @@ fn run_on_thread<S: EventSink>(link: &Link, mut handler: ThreadHandler<S>, mut w
             Turn::Busy | Turn::Waiting if handler.was_full => None,
             Turn::Busy | Turn::Waiting | Turn::Idle | Turn::Full => running.session.next_wait(),
         };
+        let has_received = running.session.has_read();
         drop(outlet);
         if next_wait.is_some() {
             // Before the events are published: whoever answers them finds the session free.
@@ -253,7 +254,7 @@ fn run_on_thread<S: EventSink>(link: &Link, mut handler: ThreadHandler<S>, mut w
             // where answers are sent: who yields is passed over for a while if the other then goes on working.
             thread::yield_now();
         }
-        let longest = quiet.longest_wait(turn, longest, || handler.rest());
+        let longest = quiet.longest_wait(has_received, longest, || handler.rest());
         let waited = waiter.wait(&[(SOCKET, interest)], longest, || handler.has_work()).map(drop);
         if let Err(error) = waited
             && let Some(running) = link.outlet().as_mut()
@@ -265,8 +266,13 @@ fn run_on_thread<S: EventSink>(link: &Link, mut handler: ThreadHandler<S>, mut w
 
 /// How long a thread has received nothing.
 #[derive(Default)]
-struct Quiet {
-    since: Option<Instant>,
+enum Quiet {
+    /// The memory that its first read found nothing for is not kept either: a process may have a thousand
+    /// such threads.
+    #[default]
+    FromTheStart,
+    Not,
+    Since(Instant),
 }
 
 impl Quiet {
@@ -274,15 +280,22 @@ impl Quiet {
     /// something came.
     fn longest_wait(
         &mut self,
-        turn: Turn,
+        has_received: bool,
         longest: Option<Duration>,
         rest: impl FnOnce(),
     ) -> Option<Duration> {
-        if turn == Turn::Busy {
-            self.since = None;
-            return Some(longest.map_or(QUIET, |longest| longest.min(QUIET)));
-        }
-        let left = QUIET.saturating_sub(self.since.get_or_insert_with(Instant::now).elapsed());
+        let left = match self {
+            _ if has_received => {
+                *self = Self::Not;
+                QUIET
+            }
+            Self::FromTheStart => Duration::ZERO,
+            Self::Not => {
+                *self = Self::Since(Instant::now());
+                QUIET
+            }
+            Self::Since(since) => QUIET.saturating_sub(since.elapsed()),
+        };
         if left.is_zero() {
             rest();
             return longest;
@@ -303,5 +316,35 @@ impl Drop for EndOfThread {
 fn pin_to(processor: usize) {
     if !core_affinity::set_for_current(core_affinity::CoreId { id: processor }) {
         tracing::warn!(processor, "the client's thread could not be pinned");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `longest_wait` says for a wait without a bound of its own, and whether the thread was to rest.
+    fn wait(quiet: &mut Quiet, has_received: bool) -> (Option<Duration>, bool) {
+        let mut rested = false;
+        let longest = quiet.longest_wait(has_received, None, || rested = true);
+        (longest, rested)
+    }
+
+    #[test]
+    fn a_thread_rests_from_its_first_wait_on_until_it_has_received_something() {
+        let mut quiet = Quiet::default();
+        assert_eq!(wait(&mut quiet, false), (None, true));
+        assert_eq!(wait(&mut quiet, false), (None, true));
+        assert_eq!(wait(&mut quiet, true), (Some(QUIET), false));
+        assert_eq!(wait(&mut quiet, false), (Some(QUIET), false));
+        let (longest, rested) = wait(&mut quiet, false);
+        assert!(longest.is_some_and(|longest| longest <= QUIET) && !rested, "{longest:?}");
+    }
+
+    #[test]
+    fn a_thread_that_has_received_nothing_for_long_rests() {
+        let mut quiet = Quiet::Since(Instant::now() - QUIET);
+        assert_eq!(wait(&mut quiet, false), (None, true));
+        assert_eq!(wait(&mut quiet, true), (Some(QUIET), false));
     }
 }
