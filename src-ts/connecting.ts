@@ -4,7 +4,8 @@ import { rootCertificates } from 'node:tls';
 
 import { ClientCore } from './client-core';
 import { converting, fromNative, invalid } from './errors';
-import { headerPairs, headerRecord } from './headers';
+import { headerRecord } from './header-record';
+import { headerPairs } from './headers';
 import { addon, type ClientKind, type NativeConnecting } from './native';
 import { parseOptions } from './options';
 

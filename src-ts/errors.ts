@@ -1,6 +1,6 @@
 // The one error class of the package, and how native errors become it.
 
-import { headerRecord, type ResponseHeaders } from './headers';
+import { headerRecord, type ResponseHeaders } from './header-record';
 import type { NativeError } from './native';
 
 /** The stable names of all errors; branch on these, never on a message. */

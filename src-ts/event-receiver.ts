@@ -2,7 +2,6 @@
 
 import { integer, timeout } from './argument';
 import { BATCH_CAPACITY, type Batch, borrowBatch, Result, returnBatch } from './batch';
-import type { Receiver } from './channel';
 import { converting, S9WebSocketError } from './errors';
 import { EventSource } from './event-source';
 import { readEvent, type WebSocketEvent } from './events';
@@ -26,7 +25,8 @@ interface Waiter {
   disconnect(): void;
 }
 
-export class EventReceiver implements Receiver<WebSocketEvent> {
+/** A `Receiver` of the channel's, which hands it out as one. */
+export class EventReceiver {
   readonly #native: NativeReceiver;
   readonly #source: EventSource;
   /** What was taken from the channel and is still to be handed out, from `#index` up to `#count`. */

@@ -1,4 +1,4 @@
-// Header fields: as users give them, as pairs (the native side's form), and as records.
+// Header fields to send: as users give them, and as pairs, the native side's form.
 
 import { invalid, invalidType, type S9WebSocketError } from './errors';
 
@@ -6,9 +6,6 @@ import { invalid, invalidType, type S9WebSocketError } from './errors';
 export type RequestHeaders =
   | Readonly<Record<string, string | readonly string[]>>
   | Iterable<readonly [string, string]>;
-
-/** Header fields received, by name in lower case; one that came more than once is an array. */
-export type ResponseHeaders = Record<string, string | string[]>;
 
 const ALLOWED = 'a record of strings or arrays of strings, or pairs of strings';
 
@@ -40,19 +37,6 @@ function wrong(given: unknown): S9WebSocketError {
   return typeof given === 'string'
     ? invalidType('headers', given, ALLOWED)
     : invalid('headers', given, ALLOWED);
-}
-
-/** Folds pairs into a record. */
-export function headerRecord(pairs: Iterable<readonly string[]>): ResponseHeaders {
-  const byName = new Map<string, string | string[]>();
-  for (const [name = '', value = ''] of pairs) {
-    const earlier = byName.get(name);
-    if (earlier === undefined) byName.set(name, value);
-    else if (Array.isArray(earlier)) earlier.push(value);
-    else byName.set(name, [earlier, value]);
-  }
-  // Defines own properties: a header named `__proto__` stays a header.
-  return Object.fromEntries(byName);
 }
 
 function isIterable(value: object): value is Iterable<unknown> {

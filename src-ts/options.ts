@@ -2,7 +2,8 @@
 // What is allowed, and every default, is the native side's business.
 
 import { converting, invalid } from './errors';
-import { headerPairs, headerRecord, type RequestHeaders } from './headers';
+import { headerRecord } from './header-record';
+import { headerPairs, type RequestHeaders } from './headers';
 import { addon, type ClientKind } from './native';
 import { nativeTls, type TlsOptions } from './tls-options';
 

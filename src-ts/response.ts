@@ -1,6 +1,6 @@
 // The server's answer that accepted the upgrade.
 
-import { headerRecord, type ResponseHeaders } from './headers';
+import { headerRecord, type ResponseHeaders } from './header-record';
 import type { NativeResponse } from './native';
 
 /** The response that accepted the upgrade. */

@@ -337,6 +337,23 @@ fn the_command_line_uses_the_package_as_its_users_do() {
     }
 }
 
+#[test]
+fn no_files_import_each_other_in_a_circle() {
+    let Some(face) = of_repository("src-ts") else { return };
+    let mut imports: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (file, source) in files(&face, "ts") {
+        let directory = file.rfind('/').map_or("", |end| &file[..=end]);
+        let paths = imported_paths(&source);
+        let siblings = paths.iter().filter_map(|path| path.strip_prefix("./"));
+        imports.insert(file.clone(), siblings.map(|name| format!("{directory}{name}.ts")).collect());
+    }
+    while !imports.is_empty() {
+        let left: BTreeSet<String> = imports.keys().cloned().collect();
+        imports.retain(|_, paths| paths.iter().any(|path| left.contains(path)));
+        assert!(imports.len() < left.len(), "in or above a circle of imports: {left:?}");
+    }
+}
+
 /// What stands in quotes behind `from`, `import(` and `require(`.
 fn imported_paths(source: &str) -> Vec<String> {
     let mut paths = Vec::new();
