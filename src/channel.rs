@@ -237,24 +237,22 @@ impl NativeSender {
         self.channels.handle.into()
     }
 
-    /// Queues a text message. Always 0.
+    /// Sends a text message, or has the client's thread do so. Always 0.
     #[napi(catch_unwind, ts_return_type = "(text: string) => number")]
     pub fn bind_send_text<'env>(&self, env: &'env Env) -> Result<Bound<'env>> {
         let channels = Arc::clone(&self.channels);
         bind(env, c"sendText", move |call: &Call<1>| {
-            let message =
-                with_text(call.env(), call.value(0), |text| ControlMessage::SendText(text.to_owned()))?;
-            channels.control.send(message).map(|()| 0).map_err(thrown)
+            let sent = with_text(call.env(), call.value(0), |text| channels.control.send_text(text))?;
+            sent.map(|()| 0).map_err(thrown)
         })
     }
 
-    /// Queues a binary message. Always 0.
+    /// As `sendText`.
     #[napi(catch_unwind, ts_return_type = "(data: Uint8Array) => number")]
     pub fn bind_send_binary<'env>(&self, env: &'env Env) -> Result<Bound<'env>> {
         let channels = Arc::clone(&self.channels);
         bind(env, c"sendBinary", move |call: &Call<1>| {
-            let message = ControlMessage::SendBinary(Bytes::copy_from_slice(call.bytes(0)?));
-            channels.control.send(message).map(|()| 0).map_err(thrown)
+            channels.control.send_binary(call.bytes(0)?).map(|()| 0).map_err(thrown)
         })
     }
 

@@ -1,6 +1,5 @@
 //! What a client is told, wherever its connection is.
 
-use bytes::Bytes;
 use s9_websocket_core::{ControlMessage, ControlSender, Sent, Session};
 
 use crate::{
@@ -12,23 +11,7 @@ impl Client {
     /// Gives a command to the connection, wherever it is.
     pub(crate) fn tell(&self, command: ControlMessage) -> Result<()> {
         match &mut *self.place.borrow_mut() {
-            Place::Here(session) => match command {
-                ControlMessage::SendText(text) => session.send_text_message(&text).map(drop),
-                ControlMessage::SendBinary(data) => session.send_binary_message(data).map(drop),
-                ControlMessage::SendTextUncompressed(text) => {
-                    session.send_text_message_uncompressed(&text).map(drop)
-                }
-                ControlMessage::SendBinaryUncompressed(data) => {
-                    session.send_binary_message_uncompressed(data).map(drop)
-                }
-                ControlMessage::SendPing(data) => session.send_ping(data).map(drop),
-                ControlMessage::SendPong(data) => session.send_pong(data).map(drop),
-                ControlMessage::Close(frame) => session.close(frame),
-                ControlMessage::ForceQuit => {
-                    session.force_quit();
-                    Ok(())
-                }
-            },
+            Place::Here(session) => session.carry_out(command),
             Place::Channels { client, .. } => client.control().send(command),
             // There is nothing left to end.
             Place::Gone if matches!(command, ControlMessage::Close(_) | ControlMessage::ForceQuit) => Ok(()),
@@ -39,22 +22,25 @@ impl Client {
 
     /// Sends a text message; 1 if bytes of it are left for the turns to come.
     pub(crate) fn send_text(&self, text: &str) -> Result<u32> {
-        match &mut *self.place.borrow_mut() {
-            Place::Here(session) => session.send_text_message(text).map(is_left),
-            Place::Channels { client, .. } => {
-                client.control().send(ControlMessage::SendText(text.to_owned())).map(|()| 0)
-            }
-            Place::Gone => Err(CLOSED),
-        }
-        .map_err(thrown)
+        self.send(|session| session.send_text_message(text), |control| control.send_text(text))
     }
 
     /// As `send_text`.
     pub(crate) fn send_binary(&self, data: &[u8]) -> Result<u32> {
-        if let Place::Here(session) = &mut *self.place.borrow_mut() {
-            return session.send_binary_slice(data).map(is_left).map_err(thrown);
+        self.send(|session| session.send_binary_slice(data), |control| control.send_binary(data))
+    }
+
+    fn send(
+        &self,
+        here: impl FnOnce(&mut Session) -> s9_websocket_core::Result<Sent>,
+        there: impl FnOnce(&ControlSender) -> s9_websocket_core::Result<()>,
+    ) -> Result<u32> {
+        match &mut *self.place.borrow_mut() {
+            Place::Here(session) => here(session).map(|sent| (sent == Sent::Queued).into()),
+            Place::Channels { client, .. } => there(client.control()).map(|()| 0),
+            Place::Gone => Err(CLOSED),
         }
-        self.tell(ControlMessage::SendBinary(Bytes::copy_from_slice(data))).map(|()| 0)
+        .map_err(thrown)
     }
 
     /// Does one thing or the other, depending on where the connection is, and nothing once it is gone.
@@ -70,8 +56,4 @@ impl Client {
             Place::Gone => T::default(),
         }
     }
-}
-
-fn is_left(sent: Sent) -> u32 {
-    (sent == Sent::Queued).into()
 }

@@ -4,7 +4,7 @@
 //! JavaScript functions whose wakes were called since.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::HashMap,
     rc::Rc,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
@@ -32,6 +32,8 @@ thread_local! {
 struct EventLoop {
     shared: Arc<Shared>,
     functions: RefCell<HashMap<u32, FunctionRef<(), ()>>>,
+    /// Memory for the wakes of the next time.
+    spare: Cell<Vec<u32>>,
     next: RefCell<u32>,
     holds: RefCell<usize>,
 }
@@ -188,6 +190,7 @@ impl EventLoop {
         let event_loop = Rc::new(Self {
             shared,
             functions: RefCell::default(),
+            spare: Cell::default(),
             next: RefCell::new(0),
             holds: RefCell::new(0),
         });
@@ -245,7 +248,8 @@ fn threadsafe_function(env: Env) -> napi::Result<Tsfn> {
 /// Calls what was woken. No borrow and no lock is held while JavaScript runs.
 fn call_woken(env: Env) {
     let Some(event_loop) = LOOP.with_borrow(Option::clone) else { return };
-    let woken = std::mem::take(&mut event_loop.shared.lock().woken);
+    let mut woken = event_loop.spare.take();
+    std::mem::swap(&mut woken, &mut event_loop.shared.lock().woken);
     for (index, &id) in woken.iter().enumerate() {
         // A scope for each, since Node opens one for the whole callback only.
         let called = env.run_in_scope(|| {
@@ -266,5 +270,7 @@ fn call_woken(env: Env) {
             return;
         }
     }
+    woken.clear();
+    event_loop.spare.set(woken);
     event_loop.forget_dropped();
 }

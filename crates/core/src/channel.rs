@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use crossbeam_channel::Sender;
 
 use crate::{
     connection::{check_close_frame, check_control_payload},
     error::{Error, Result},
     event::ControlMessage,
-    link::{Commands, Link},
+    link::{Commands, Direct, Link},
 };
 
 /// Sends commands to a client that runs on a thread, and wakes that thread.
@@ -44,17 +45,9 @@ impl ControlSender {
     /// that must not be sent, for a message over the bound on unsent bytes, and for a message after
     /// the connection has begun to close; nothing is sent then.
     pub fn send(&self, message: ControlMessage) -> Result<()> {
-        let size = match &message {
-            ControlMessage::SendText(text) | ControlMessage::SendTextUncompressed(text) => text.len(),
-            ControlMessage::SendBinary(data) | ControlMessage::SendBinaryUncompressed(data) => data.len(),
-            ControlMessage::SendPing(data) => {
-                check_control_payload("ping payload", data)?;
-                data.len()
-            }
-            ControlMessage::SendPong(data) => {
-                check_control_payload("pong payload", data)?;
-                data.len()
-            }
+        match &message {
+            ControlMessage::SendPing(data) => check_control_payload("ping payload", data)?,
+            ControlMessage::SendPong(data) => check_control_payload("pong payload", data)?,
             ControlMessage::Close(frame) => {
                 frame.as_ref().map_or(Ok(()), check_close_frame)?;
                 self.end(message);
@@ -64,15 +57,30 @@ impl ControlSender {
                 self.end(message);
                 return Ok(());
             }
-        };
-        if !self.is_open() {
-            return Err(Error::ConnectionClosed("nothing can be sent once closing has begun"));
+            _ => {}
         }
-        self.link.reserve(size)?;
-        if let Some(message) = self.link.send_directly(message, size) {
-            let sent = self.commands.send(message);
-            sent.map_err(|_| Error::ConnectionClosed("the client's thread has ended"))?;
-            self.link.command_queued();
+        match self.direct(message.payload_size())? {
+            Some(direct) => direct.send(|session| session.carry_out(message)),
+            None => self.queue(message)?,
+        }
+        Ok(())
+    }
+
+    /// Sends a text message, as [`send`](Self::send) does, but copies it only where the client's thread is
+    /// to send it.
+    pub fn send_text(&self, text: &str) -> Result<()> {
+        match self.direct(text.len())? {
+            Some(direct) => direct.send(|session| session.send_text_message(text).map(drop)),
+            None => self.queue(ControlMessage::SendText(text.to_owned()))?,
+        }
+        Ok(())
+    }
+
+    /// Sends a binary message, as [`send_text`](Self::send_text) does a text.
+    pub fn send_binary(&self, data: &[u8]) -> Result<()> {
+        match self.direct(data.len())? {
+            Some(direct) => direct.send(|session| session.send_binary_slice(data).map(drop)),
+            None => self.queue(ControlMessage::SendBinary(Bytes::copy_from_slice(data)))?,
         }
         Ok(())
     }
@@ -114,6 +122,23 @@ impl ControlSender {
     /// thread when its wait ends; a command that cannot be carried out is logged and dropped.
     pub fn channel(&self) -> &Sender<ControlMessage> {
         &self.commands
+    }
+
+    /// Accepts a message of `size` bytes; the session, if it is to be sent on this thread.
+    fn direct(&self, size: usize) -> Result<Option<Direct<'_>>> {
+        if !self.is_open() {
+            return Err(Error::ConnectionClosed("nothing can be sent once closing has begun"));
+        }
+        self.link.reserve(size)?;
+        Ok(self.link.direct(size))
+    }
+
+    /// Leaves a message that was accepted to the client's thread.
+    fn queue(&self, message: ControlMessage) -> Result<()> {
+        let sent = self.commands.send(message);
+        sent.map_err(|_| Error::ConnectionClosed("the client's thread has ended"))?;
+        self.link.command_queued();
+        Ok(())
     }
 
     /// Gives a command that begins the end; after the end there is nothing left to do.

@@ -117,3 +117,17 @@ pub enum ControlMessage {
     /// End at once, without a Close frame.
     ForceQuit,
 }
+
+impl ControlMessage {
+    /// Bytes of its payload, for the bound on what is unsent.
+    pub(crate) fn payload_size(&self) -> usize {
+        match self {
+            Self::SendText(text) | Self::SendTextUncompressed(text) => text.len(),
+            Self::SendBinary(data)
+            | Self::SendBinaryUncompressed(data)
+            | Self::SendPing(data)
+            | Self::SendPong(data) => data.len(),
+            Self::Close(_) | Self::ForceQuit => 0,
+        }
+    }
+}

@@ -100,23 +100,14 @@ impl Link {
         }
     }
 
-    /// Sends a message of `size` bytes, counted already, on this thread; gives it back where that is the
-    /// business of the client's thread.
-    pub(crate) fn send_directly(&self, message: ControlMessage, size: usize) -> Option<ControlMessage> {
+    /// The session, to send a message of `size` bytes on this thread; `None` where that is the business of
+    /// the client's thread.
+    pub(crate) fn direct(&self, size: usize) -> Option<Direct<'_>> {
         if size > LARGEST_DIRECT || self.is_corked() {
-            return Some(message);
+            return None;
         }
-        let mut idle = self.idle_outlet();
-        let outlet = idle.as_mut().and_then(|outlet| outlet.as_mut());
-        let Some(outlet) = outlet.and_then(|outlet| outlet.admits().then_some(outlet)) else {
-            return Some(message);
-        };
-        self.carry_out(&mut outlet.session, message);
-        outlet.used_until = Instant::now();
-        if outlet.session.needs_turn() {
-            self.wake();
-        }
-        None
+        let mut outlet = self.idle_outlet()?;
+        outlet.as_mut()?.admits().then_some(Direct { link: self, outlet, size })
     }
 
     /// Keeps back what is sent, until as often `false` as `true`.
@@ -253,25 +244,17 @@ impl Link {
     }
 
     fn carry_out(&self, session: &mut Session, command: ControlMessage) {
-        let (size, outcome) = match command {
-            ControlMessage::SendText(text) => (text.len(), session.send_text_message(&text).map(drop)),
-            ControlMessage::SendBinary(data) => (data.len(), session.send_binary_message(data).map(drop)),
-            ControlMessage::SendTextUncompressed(text) => {
-                (text.len(), session.send_text_message_uncompressed(&text).map(drop))
-            }
-            ControlMessage::SendBinaryUncompressed(data) => {
-                (data.len(), session.send_binary_message_uncompressed(data).map(drop))
-            }
-            ControlMessage::SendPing(data) => (data.len(), session.send_ping(data).map(drop)),
-            ControlMessage::SendPong(data) => (data.len(), session.send_pong(data).map(drop)),
-            ControlMessage::Close(frame) => (0, session.close(frame)),
-            ControlMessage::ForceQuit => {
-                // What was sent before is not to be lost for having come in the same turn.
-                session.uncork_all();
-                session.force_quit();
-                (0, Ok(()))
-            }
-        };
+        let size = command.payload_size();
+        if command == ControlMessage::ForceQuit {
+            // What was sent before is not to be lost for having come in the same turn.
+            session.uncork_all();
+        }
+        let outcome = session.carry_out(command);
+        self.note_sent(session, size, outcome);
+    }
+
+    /// Counts a message of `size` bytes as the connection's own.
+    fn note_sent(&self, session: &Session, size: usize, outcome: Result<()>) {
         // First the connection's own count, then ours: a sender may count bytes twice for a moment,
         // but never misses any.
         self.unsent.store(session.buffered_amount(), Ordering::SeqCst);
@@ -281,6 +264,27 @@ impl Link {
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |queued| Some(queued.saturating_sub(size)));
         if let Err(error) = outcome {
             tracing::warn!(%error, "a command could not be carried out");
+        }
+    }
+}
+
+/// The session of a client whose thread sleeps, to send one message whose bytes have been reserved.
+pub(crate) struct Direct<'a> {
+    link: &'a Link,
+    /// It is there: `Link::direct` has looked.
+    outlet: MutexGuard<'a, Option<Outlet>>,
+    size: usize,
+}
+
+impl Direct<'_> {
+    /// Sends the message; what `send` fails with is logged.
+    pub(crate) fn send(mut self, send: impl FnOnce(&mut Session) -> Result<()>) {
+        let Some(outlet) = self.outlet.as_mut() else { return };
+        let outcome = send(&mut outlet.session);
+        self.link.note_sent(&outlet.session, self.size, outcome);
+        outlet.used_until = Instant::now();
+        if outlet.session.needs_turn() {
+            self.link.wake();
         }
     }
 }

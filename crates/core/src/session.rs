@@ -8,7 +8,7 @@ use crate::{
     connect::{Canceller, UpgradeResponse, Upgraded, connect},
     connection::{self, Connection, Limits, Sent, Step},
     error::{Error, Result},
-    event::CloseFrame,
+    event::{CloseFrame, ControlMessage},
     options::{BlockingOptions, ConnectionOptions, NonBlockingOptions},
     socket::S9Socket,
     transport::{self, Transport},
@@ -194,6 +194,27 @@ impl Session {
     /// connection is closing or over.
     pub fn close(&mut self, frame: Option<CloseFrame>) -> Result<()> {
         self.connection.close(frame)
+    }
+
+    /// Carries out a command, as the method of its name does.
+    pub fn carry_out(&mut self, command: ControlMessage) -> Result<()> {
+        match command {
+            ControlMessage::SendText(text) => self.send_text_message(&text).map(drop),
+            ControlMessage::SendBinary(data) => self.send_binary_message(data).map(drop),
+            ControlMessage::SendTextUncompressed(text) => {
+                self.send_text_message_uncompressed(&text).map(drop)
+            }
+            ControlMessage::SendBinaryUncompressed(data) => {
+                self.send_binary_message_uncompressed(data).map(drop)
+            }
+            ControlMessage::SendPing(data) => self.send_ping(data).map(drop),
+            ControlMessage::SendPong(data) => self.send_pong(data).map(drop),
+            ControlMessage::Close(frame) => self.close(frame),
+            ControlMessage::ForceQuit => {
+                self.force_quit();
+                Ok(())
+            }
+        }
     }
 
     /// Goes on with a blocking write that [`set_longest_wait`](Self::set_longest_wait) cut short;

@@ -44,8 +44,8 @@ fn hold_up(url: &str, options: NonBlockingOptions) -> Held {
 }
 
 impl Held {
-    fn send(&self, text: impl Into<String>) {
-        self.client.control_tx.send(ControlMessage::SendText(text.into())).unwrap();
+    fn send(&self, text: &str) {
+        self.client.control_tx.send_text(text).unwrap();
     }
 
     /// Lets the thread go on, closes, and lets go of the client.
@@ -107,7 +107,7 @@ fn what_the_thread_is_to_send_is_not_overtaken() {
     let held = hold_up(&server.url, options());
     // Too large for the sender.
     let large = "x".repeat((16 << 10) + 1);
-    held.send(large.clone());
+    held.send(&large);
     assert_eq!(held.client.buffered_amount(), large.len());
     held.send("behind it");
     assert_eq!(held.client.buffered_amount(), large.len() + 9);
@@ -120,9 +120,9 @@ fn what_the_thread_is_to_send_is_not_overtaken() {
 fn a_flood_keeps_its_order_whoever_sends_it() {
     let server = serve(false, Peer::read_to_end);
     let held = hold_up(&server.url, options());
-    (0..100).for_each(|number| held.send(number.to_string()));
+    (0..100).for_each(|number| held.send(&number.to_string()));
     held.release.send(()).unwrap();
-    (100..5_000).for_each(|number| held.send(number.to_string()));
+    (100..5_000).for_each(|number| held.send(&number.to_string()));
     held.finish();
     let lines = server.join();
     let expected: Vec<_> = (0..5_000).map(|number| format!("text {number}")).collect();
@@ -141,7 +141,7 @@ fn the_thread_goes_on_with_what_the_kernel_did_not_take_from_the_sender() {
     let text = "x".repeat(16 << 10);
     let mut count = 0;
     while held.client.buffered_amount() == 0 && count < 1_000 {
-        held.send(text.clone());
+        held.send(&text);
         count += 1;
     }
     assert!(held.client.buffered_amount() > 0);

@@ -105,10 +105,10 @@ impl Actions for Session {
 
 impl Actions for ControlSender {
     fn text(&mut self, text: &str) -> Result<()> {
-        self.send(ControlMessage::SendText(text.into()))
+        self.send_text(text)
     }
     fn binary(&mut self, data: Bytes) -> Result<()> {
-        self.send(ControlMessage::SendBinary(data))
+        self.send_binary(&data)
     }
     fn ping(&mut self, data: &'static str) -> Result<()> {
         self.send(ControlMessage::SendPing(data.into()))
