@@ -93,6 +93,9 @@ pub enum Error {
     #[error("protocol violation: {0}")]
     Protocol(String),
     /// The peer sent a text message or close reason that is not UTF-8.
+    ///
+    /// Text is refused as soon as nothing to come could make it valid, in whatever frames it comes; compressed
+    /// text once it is whole.
     #[error("invalid UTF-8 from the peer")]
     InvalidUtf8,
     /// The peer sent a frame or message over the limit.

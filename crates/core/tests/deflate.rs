@@ -171,6 +171,16 @@ fn text_is_checked_once_inflated() {
 }
 
 #[test]
+fn text_is_refused_before_its_frame_is_whole_only_if_that_is_not_compressed() {
+    let begun = |first| raw_frame(first, [0xff; 9])[..5].to_vec();
+    for first in [0x80 | TEXT, TEXT] {
+        assert_violation(begun(first), Limits::default(), 1007, ErrorCode::InvalidUtf8);
+        let (log, _) = after(begun(first | RSV1), Limits::default());
+        assert_eq!(log, ["activated", "error ERR_S9_CONNECTION_CLOSED", "quit"]);
+    }
+}
+
+#[test]
 fn the_message_limit_holds_for_what_comes_out_and_the_frame_limit_for_what_comes_in() {
     let limits = || Limits { max_message_size: 1000, max_frame_size: 500, ..Limits::default() };
     let over = Peer::new().message(BINARY, [0; 1001]);

@@ -393,6 +393,167 @@ fn invalid_utf8_is_answered_with_1007() {
     assert_violation(frame(CLOSE, b"\x03\xe8\xff"), 1007, ErrorCode::InvalidUtf8);
 }
 
+/// A frame that announces so many bytes, and has those that follow.
+fn begun(first: u8, announced: u64, bytes: impl AsRef<[u8]>) -> Vec<u8> {
+    [&[first, 127][..], &announced.to_be_bytes(), bytes.as_ref()].concat()
+}
+
+/// What comes ahead of text of which more is still to come, in every kind of frame.
+fn beginnings() -> [Vec<u8>; 5] {
+    [
+        begun(0x81, 1000, ""),
+        begun(0x81, 100_000, ""),
+        begun(TEXT, 1000, ""),
+        [raw_frame(TEXT, "é"), frame(PING, b"\xff"), begun(CONTINUATION, 1000, "")].concat(),
+        [raw_frame(TEXT, b"\xf0\x9f"), raw_frame(CONTINUATION, ""), begun(0x80, 1000, b"\x8c\x8d")].concat(),
+    ]
+}
+
+/// Each with its last byte is no beginning of UTF-8, and without it is.
+const WRONG: [&[u8]; 8] =
+    [b"\xff", b"\x80", b"\xc0", b"\xe0\x80", b"\xed\xa0", b"\xf4\x90", b"\xc3\x28", b"\xe2\x82a"];
+
+/// What a connection makes of these bytes and then of the end of the stream, if they come one at a time, in
+/// two pieces, the first of them also in the tail of the upgrade, or all at once.
+fn after_in_every_way(bytes: &[u8], limits: Limits) -> Vec<Vec<String>> {
+    let singly = bytes.iter().flat_map(|&byte| [Input::Bytes(vec![byte]), Input::Block]).collect();
+    let mut ways: Vec<(&[u8], Vec<Input>)> = vec![(&[], singly)];
+    for cut in 0..=bytes.len() {
+        let (first, second) = bytes.split_at(cut);
+        ways.push((&[], vec![Input::Bytes(first.to_vec()), Input::Bytes(second.to_vec())]));
+        ways.push((first, vec![Input::Bytes(second.to_vec())]));
+    }
+    let logs = ways.into_iter().map(|(tail, inputs)| {
+        let script = Script::new(inputs.into_iter().chain([Input::End]));
+        let mut connection = Connection::new(script, tail.to_vec(), limits);
+        events_to_the_end(&mut connection, Instant::now(), 20 + 2 * bytes.len())
+    });
+    logs.collect()
+}
+
+fn assert_end_in_every_way(bytes: &[u8], limits: Limits, end: ErrorCode) {
+    for log in after_in_every_way(bytes, limits) {
+        assert_eq!(log[log.len() - 2..], [format!("error {end}"), "quit".into()], "{bytes:x?}");
+    }
+}
+
+#[test]
+fn text_that_cannot_become_utf8_is_refused_before_its_frame_is_whole() {
+    for beginning in beginnings() {
+        for wrong in WRONG {
+            for before in [0, 1, 63, 64, 200] {
+                let mut connection = open([Input::Bytes(beginning.clone())]);
+                connection.stream_mut().push_bytes("é".repeat(before));
+                let (last, others) = wrong.split_last().unwrap();
+                for &byte in others {
+                    connection.stream_mut().push_bytes([byte]);
+                }
+                let log = events(&mut connection, Instant::now(), 9);
+                assert!(log.iter().all(|event| event.starts_with("ping")), "{log:?}");
+                let answers = connection.stream().frames().len();
+                connection.stream_mut().push_bytes([*last]);
+                let log = events(&mut connection, Instant::now(), 9);
+                assert_eq!(log, ["error ERR_S9_INVALID_UTF8", "quit"], "{wrong:x?} behind {before}");
+                assert_eq!(connection.stream().frames()[answers..], [Frame::close(1007, "")]);
+            }
+        }
+    }
+}
+
+#[test]
+fn text_that_cannot_become_utf8_comes_before_the_end_of_the_stream_however_that_is_cut() {
+    for beginning in beginnings() {
+        for wrong in WRONG {
+            let whole = frame(TEXT, "é");
+            let bytes = [&whole[..], &beginning, "é€".as_bytes(), wrong].concat();
+            assert_end_in_every_way(&bytes, Limits::default(), ErrorCode::InvalidUtf8);
+            let cut = bytes.len() - 1;
+            assert_end_in_every_way(&bytes[..cut], Limits::default(), ErrorCode::ConnectionClosed);
+        }
+    }
+}
+
+#[test]
+fn text_cut_within_its_characters_is_delivered() {
+    let text = "aé€\u{10ffff}\0\u{7ff}".repeat(6);
+    for first in 0..=text.len() {
+        let (start, end) = text.as_bytes().split_at(first);
+        let fragments = [raw_frame(TEXT, start), frame(PING, ""), frame(CONTINUATION, end)].concat();
+        let bytes = [fragments, frame(TEXT, &text), frame(TEXT, "next")].concat();
+        for size in [1, 2, 3, 5, 64, bytes.len()] {
+            let inputs = bytes.chunks(size).flat_map(|bytes| [Input::Bytes(bytes.to_vec()), Input::Block]);
+            let mut connection = open(inputs);
+            let mut log = Vec::new();
+            for _ in 0..2 * bytes.len() {
+                log.extend(events(&mut connection, Instant::now(), 9));
+            }
+            let expected = ["ping ", &format!("text {text}"), &format!("text {text}"), "text next"];
+            assert_eq!(log, expected, "fragments at {first}, pieces of {size}");
+        }
+    }
+}
+
+/// What a frame is known to begin with is of no account for the next one.
+#[test]
+fn text_is_checked_to_its_end_and_the_next_one_from_its_beginning() {
+    let valid = "é".repeat(50);
+    let wrong = [valid.as_bytes(), b"\xff"].concat();
+    for cut in 0..=wrong.len() {
+        let (first, second) = wrong.split_at(cut);
+        let (start, end) = valid.as_bytes().split_at(cut.min(valid.len()));
+        for before in [
+            frame(TEXT, &valid),
+            frame(BINARY, &wrong),
+            [raw_frame(TEXT, start), frame(CONTINUATION, end)].concat(),
+        ] {
+            let bytes = [&before[..], &frame(TEXT, "")[..], &[0x81, wrong.len() as u8], first].concat();
+            let (now, later) = bytes.split_at(before.len() - 1);
+            let mut connection = open([Input::Bytes(now.to_vec()), Input::Block]);
+            connection.stream_mut().push_bytes(later);
+            connection.stream_mut().push_bytes(second);
+            let log = events_to_the_end(&mut connection, Instant::now(), 20);
+            assert_eq!(log[1..], ["text ", "error ERR_S9_INVALID_UTF8", "quit"], "cut at {cut}");
+        }
+    }
+}
+
+#[test]
+fn what_is_no_text_is_not_checked_as_text() {
+    for bytes in [
+        begun(0x82, 9, b"\xff"),
+        begun(BINARY, 9, b"\xff"),
+        [raw_frame(BINARY, ""), begun(CONTINUATION, 9, b"\xff")].concat(),
+        [raw_frame(TEXT, ""), begun(0x80 | PING, 9, b"\xff")].concat(),
+        [raw_frame(TEXT, ""), frame(CONTINUATION, ""), raw_frame(BINARY, ""), begun(0x80, 9, b"\xff")]
+            .concat(),
+        // To be refused for something else once they are whole.
+        begun(0x81 | RSV1, 9, b"\xff"),
+        begun(0x80, 9, b"\xff"),
+        [raw_frame(TEXT, ""), frame(CONTINUATION, ""), begun(0x80, 9, b"\xff")].concat(),
+        [raw_frame(TEXT, ""), begun(0x81, 9, b"\xff")].concat(),
+        [raw_frame(BINARY, ""), begun(TEXT, 9, b"\xff")].concat(),
+    ] {
+        assert_end_in_every_way(&bytes, Limits::default(), ErrorCode::ConnectionClosed);
+    }
+}
+
+#[test]
+fn text_over_the_limits_is_too_large_whatever_is_in_it() {
+    let limits = Limits { max_message_size: 10, max_frame_size: 20, ..Limits::default() };
+    let only_frames = Limits { max_frame_size: 20, ..Limits::default() };
+    assert_end_in_every_way(&begun(0x81, 21, b"\xff"), only_frames, ErrorCode::MessageTooLarge);
+    for bytes in [
+        begun(0x81, 21, b"\xff"),
+        begun(TEXT, 21, b"\xff"),
+        frame(TEXT, [0xff; 11]),
+        [raw_frame(TEXT, "123456"), frame(CONTINUATION, [0xff; 5])].concat(),
+    ] {
+        assert_end_in_every_way(&bytes, limits, ErrorCode::MessageTooLarge);
+    }
+    let fits = [raw_frame(TEXT, "123456"), begun(CONTINUATION, 4, b"\xff")].concat();
+    assert_end_in_every_way(&fits, limits, ErrorCode::InvalidUtf8);
+}
+
 #[test]
 fn a_character_split_between_fragments_is_valid() {
     let bytes = [raw_frame(TEXT, b"\xc3"), frame(CONTINUATION, b"\xa9")].concat();

@@ -1,6 +1,9 @@
 //! Reading messages: a text or binary message that is one whole frame is taken from the buffer that it was
 //! read into, without a copy. All else, fragments, control frames, violations, is tungstenite's, which is
 //! given the bytes of one frame at a time. Knows no state of the connection.
+//!
+//! Text is refused as soon as what has come of it begins no UTF-8, in a frame that is not whole too, unless
+//! that frame is to be refused for what its header says.
 
 use std::{
     cell::Cell,
@@ -20,7 +23,10 @@ use tungstenite::{
     },
 };
 
-use super::frame_buffer::{self, FrameBuffer, LARGE};
+use super::{
+    frame_buffer::{self, FrameBuffer, LARGE},
+    partial_text::{PartialText, whole_characters},
+};
 use crate::deflate::MessageKind;
 
 /// Of a server's frame (RFC 6455, section 5.2).
@@ -44,11 +50,19 @@ pub(super) struct Reader {
     buffer: Option<FrameBuffer>,
     /// The size of the frame at the front, once that is known; it is to be taken from the buffer.
     whole: usize,
+    /// How many of its bytes, with the header, are known to begin valid text; 0 before that is looked at.
+    checked: usize,
     /// There while a frame or message of its own is under way, and once the stream has ended or was
     /// violated.
     context: Option<Box<WebSocketContext>>,
     /// How many bytes from the front on are the context's.
     foreign: u64,
+    /// How many of them lie ahead of text that is still to be checked; none where it is not.
+    ahead_of_text: Option<usize>,
+    /// The text message that is the context's, as far as it has come.
+    text: Option<PartialText>,
+    /// What that message comes to, with all of the frame at the front.
+    text_size: u64,
     /// The longest frame the context was given.
     longest: u64,
     /// A message has begun of which more frames are to come.
@@ -67,8 +81,12 @@ impl Reader {
         Self {
             buffer: (!tail.is_empty()).then(|| FrameBuffer::holding(tail)),
             whole: 0,
+            checked: 0,
             context: None,
             foreign: 0,
+            ahead_of_text: None,
+            text: None,
+            text_size: 0,
             longest: 0,
             is_fragmented: false,
             is_dry: false,
@@ -90,11 +108,23 @@ impl Reader {
         if self.foreign > 0 {
             return None;
         }
-        let buffer = self.buffer.as_mut()?;
-        let unread = buffer.unread();
-        if unread.len() < self.whole {
+        if self.whole > 0 { self.take_begun() } else { self.take(0) }
+    }
+
+    /// Takes a message of which a part was there before.
+    #[cold]
+    fn take_begun(&mut self) -> Option<(MessageKind, Bytes)> {
+        if self.buffer.as_ref()?.unread().len() < self.whole {
             return None;
         }
+        let checked = std::mem::take(&mut self.checked);
+        self.take(checked)
+    }
+
+    #[inline(always)]
+    fn take(&mut self, checked: usize) -> Option<(MessageKind, Bytes)> {
+        let buffer = self.buffer.as_mut()?;
+        let unread = buffer.unread();
         let (kind, header, payload) = match Front::of(unread) {
             Front::Unknown => {
                 self.whole = unread.len() + 1;
@@ -105,15 +135,15 @@ impl Reader {
             {
                 (kind, header, payload as usize)
             }
-            front => {
-                self.pass_on(front);
+            Front::Message { .. } | Front::Other => {
+                self.pass_on();
                 return None;
             }
         };
         self.whole = header + payload;
-        let bytes = unread.get(header..self.whole)?;
+        let bytes = unread.get(header.max(checked)..self.whole)?;
         if kind == MessageKind::Text && simdutf8::basic::from_utf8(bytes).is_err() {
-            self.pass_on(Front::Message { kind, header, payload: payload as u64 });
+            self.pass_on();
             return None;
         }
         buffer.skip(header);
@@ -128,6 +158,7 @@ impl Reader {
     #[cold]
     pub(super) fn advance<S: Read>(&mut self, stream: &mut S) -> Result<Option<Message>, Error> {
         if self.foreign > 0 {
+            self.check_foreign()?;
             match self.read_foreign() {
                 Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
                     if self.foreign == 0 {
@@ -137,8 +168,40 @@ impl Reader {
                 read => return read.map(Some),
             }
         }
+        if self.whole > 0 {
+            self.check_part()?;
+        }
         self.fill(stream)?;
         Ok(None)
+    }
+
+    /// Checks what has come of a text message that is to be taken from the buffer.
+    fn check_part(&mut self) -> Result<(), Error> {
+        let unread = self.buffer.as_ref().map_or(&[][..], FrameBuffer::unread);
+        if let Front::Message { kind: MessageKind::Text, header, .. } = Front::of(unread) {
+            let start = header.max(self.checked);
+            let Some(length) = whole_characters(&unread[start..]) else { return self.refuse_text() };
+            self.checked = start + length;
+        }
+        Ok(())
+    }
+
+    /// Checks text on its way to the context, which does so with whole frames.
+    fn check_foreign(&mut self) -> Result<(), Error> {
+        let (Some(start), Some(text), Some(buffer)) = (self.ahead_of_text, &mut self.text, &self.buffer)
+        else {
+            return Ok(());
+        };
+        let unread = buffer.unread();
+        let end = usize::try_from(self.foreign).map_or(unread.len(), |foreign| foreign.min(unread.len()));
+        // The context reads all of it.
+        self.ahead_of_text = Some(0);
+        if text.goes_on_with(&unread[start..end]) { Ok(()) } else { self.refuse_text() }
+    }
+
+    fn refuse_text(&mut self) -> Result<(), Error> {
+        (self.whole, self.foreign, self.ahead_of_text) = (0, ALL, None);
+        Err(Error::Utf8(String::new()))
     }
 
     fn fill<S: Read>(&mut self, stream: &mut S) -> Result<(), Error> {
@@ -160,14 +223,35 @@ impl Reader {
 
     /// Leaves the frame at the front to tungstenite.
     #[cold]
-    fn pass_on(&mut self, front: Front) {
-        (self.whole, self.foreign) = (0, front.size());
-        self.longest = self.longest.max(self.foreign);
-        if let Front::Message { .. } | Front::Other { is_data: true, is_final: true, .. } = front {
-            self.is_fragmented = false;
-        } else if let Front::Other { is_data: true, .. } = front {
-            self.is_fragmented = true;
+    fn pass_on(&mut self) {
+        let mut cursor = Cursor::new(self.buffer.as_ref().map_or(&[][..], FrameBuffer::unread));
+        let parsed = FrameHeader::parse(&mut cursor);
+        let header = cursor.position() as usize;
+        (self.whole, self.foreign, self.ahead_of_text) = (0, ALL, None);
+        if let Ok(Some((frame, payload))) = parsed {
+            self.foreign = (header as u64).saturating_add(payload);
+            if let OpCode::Data(kind) = frame.opcode {
+                self.ahead_of_text = self.expects_text(kind, &frame, payload).then_some(header);
+                self.is_fragmented = !frame.is_final;
+            }
         }
+        self.longest = self.longest.max(self.foreign);
+    }
+
+    /// Notes a frame passed on; whether it is part of a text message, and nothing but its payload can be wrong.
+    fn expects_text(&mut self, kind: Data, frame: &FrameHeader, payload: u64) -> bool {
+        match kind {
+            Data::Text if !self.is_fragmented => {
+                (self.text, self.text_size) = (Some(PartialText::default()), 0)
+            }
+            Data::Continue if self.is_fragmented => {}
+            _ => self.text = None,
+        }
+        self.text_size = self.text_size.saturating_add(payload);
+        self.text.is_some()
+            && is_plain(frame)
+            && payload <= self.max_frame_size as u64
+            && self.text_size <= self.max_message_size as u64
     }
 
     fn read_foreign(&mut self) -> Result<Message, Error> {
@@ -201,8 +285,8 @@ enum Front {
     Unknown,
     /// A message in one frame, but for what its payload may be.
     Message { kind: MessageKind, header: usize, payload: u64 },
-    /// Another frame.
-    Other { size: u64, is_data: bool, is_final: bool },
+    /// Another frame, or none.
+    Other,
 }
 
 impl Front {
@@ -212,32 +296,24 @@ impl Front {
         let (frame, payload) = match FrameHeader::parse(&mut cursor) {
             Ok(Some(parsed)) => parsed,
             Ok(None) => return Self::Unknown,
-            Err(_) => return Self::Other { size: ALL, is_data: false, is_final: true },
+            Err(_) => return Self::Other,
         };
-        let is_plain = frame.is_final && !(frame.rsv1 || frame.rsv2 || frame.rsv3) && frame.mask.is_none();
-        let header = cursor.position();
+        let header = cursor.position() as usize;
         match frame.opcode {
-            OpCode::Data(Data::Text) if is_plain => {
-                Self::Message { kind: MessageKind::Text, header: header as usize, payload }
+            OpCode::Data(Data::Text) if frame.is_final && is_plain(&frame) => {
+                Self::Message { kind: MessageKind::Text, header, payload }
             }
-            OpCode::Data(Data::Binary) if is_plain => {
-                Self::Message { kind: MessageKind::Binary, header: header as usize, payload }
+            OpCode::Data(Data::Binary) if frame.is_final && is_plain(&frame) => {
+                Self::Message { kind: MessageKind::Binary, header, payload }
             }
-            opcode => Self::Other {
-                size: header.saturating_add(payload),
-                is_data: matches!(opcode, OpCode::Data(_)),
-                is_final: frame.is_final,
-            },
+            _ => Self::Other,
         }
     }
+}
 
-    fn size(&self) -> u64 {
-        match *self {
-            Self::Unknown => 0,
-            Self::Message { header, payload, .. } => (header as u64).saturating_add(payload),
-            Self::Other { size, .. } => size,
-        }
-    }
+#[inline]
+fn is_plain(frame: &FrameHeader) -> bool {
+    !(frame.rsv1 || frame.rsv2 || frame.rsv3) && frame.mask.is_none()
 }
 
 /// The thread's own context, or a new one: it takes every frame for one that comes after its own Close, and
