@@ -1,11 +1,19 @@
-//! What a bare tungstenite makes of a server's stream, in the words of this crate's events.
+//! What a bare tungstenite makes of a server's stream, in the words of this crate's events; and what this
+//! crate tells sooner.
 
 use std::io::Cursor;
 
 use s9_websocket_core::{CloseFrame, Limits, WebSocketEvent};
 use tungstenite::{
     Error, Message, WebSocket,
-    protocol::{Role, WebSocketConfig},
+    error::ProtocolError,
+    protocol::{
+        Role, WebSocketConfig,
+        frame::{
+            FrameHeader,
+            coding::{Data, OpCode},
+        },
+    },
 };
 
 use crate::described::{Event, event};
@@ -50,7 +58,12 @@ pub(crate) fn events(bytes: &[u8], limits: &Limits) -> Vec<Event> {
                 let code = match error {
                     Error::Capacity(_) => "ERR_S9_MESSAGE_TOO_LARGE",
                     Error::Utf8(_) => "ERR_S9_INVALID_UTF8",
-                    Error::Protocol(tungstenite::error::ProtocolError::ResetWithoutClosingHandshake) => {
+                    Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)
+                        if ends_in_wrong_text(bytes, limits) =>
+                    {
+                        "ERR_S9_INVALID_UTF8"
+                    }
+                    Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
                         "ERR_S9_CONNECTION_CLOSED"
                     }
                     _ => "ERR_S9_PROTOCOL",
@@ -60,6 +73,40 @@ pub(crate) fn events(bytes: &[u8], limits: &Limits) -> Vec<Event> {
             }
         });
     }
+}
+
+/// Whether these bytes, of which all whole frames are valid, end in part of a frame that can be wrong in
+/// nothing but its text, and that begins no UTF-8.
+fn ends_in_wrong_text(bytes: &[u8], limits: &Limits) -> bool {
+    let mut cursor = Cursor::new(bytes);
+    let (mut is_fragmented, mut text) = (false, None::<Vec<u8>>);
+    while let Ok(Some((frame, length))) = FrameHeader::parse(&mut cursor) {
+        let rest = &bytes[cursor.position() as usize..];
+        let part = rest.get(..length as usize);
+        if let OpCode::Data(kind) = frame.opcode {
+            match kind {
+                Data::Text if !is_fragmented => text = Some(Vec::new()),
+                Data::Continue if is_fragmented => {}
+                _ => text = None,
+            }
+            is_fragmented = !frame.is_final;
+        }
+        let Some(part) = part else {
+            let Some(text) = text.filter(|_| matches!(frame.opcode, OpCode::Data(_))) else { return false };
+            let is_plain = !(frame.rsv1 || frame.rsv2 || frame.rsv3) && frame.mask.is_none();
+            let fits = (text.len() as u64).saturating_add(length) <= limits.max_message_size as u64;
+            return is_plain && fits && begins_no_utf8(&[&text, rest].concat());
+        };
+        if let (Some(text), OpCode::Data(_)) = (&mut text, frame.opcode) {
+            text.extend_from_slice(part);
+        }
+        cursor.set_position(cursor.position() + length);
+    }
+    false
+}
+
+fn begins_no_utf8(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).is_err_and(|error| error.error_len().is_some())
 }
 
 /// tungstenite gives out a code that nobody may send as 1002, as if the peer had said so.
