@@ -22,7 +22,8 @@ export function stream(seed: number, number: number): Stream {
   for (let count = random.between(0, 8); count > 0; count--) {
     frames.push(...(random.oneIn(WRONG) ? [wrong(random)] : message(random)));
   }
-  if (!random.oneIn(4)) frames.push(close(random));
+  if (random.oneIn(10)) frames.push(beginning(random));
+  else if (!random.oneIn(4)) frames.push(close(random));
   // Nothing may follow a Close frame, and whatever does is not looked at.
   if (random.oneIn(8)) frames.push(...message(random));
   let bytes: Buffer = Buffer.concat(frames);
@@ -71,6 +72,18 @@ function message(random: Random): Buffer[] {
     start = end;
   }
   return frames;
+}
+
+/** Of a text message, perhaps in fragments, whose rest never comes: cut anywhere, or behind something invalid. */
+function beginning(random: Random): Buffer {
+  const text = payload(random, Opcode.Text);
+  const begun = text.subarray(0, random.between(0, text.length));
+  const data = random.oneIn(2) ? begun : Buffer.concat([begun, invalidUtf8(random)]);
+  const announced = BigInt(data.length + random.between(1, 2_000));
+  const fin = random.oneIn(2);
+  if (random.oneIn(2)) return frame(Opcode.Text, data, { fin, announced });
+  const first = frame(Opcode.Text, random.pick(['', 'é']), { fin: false });
+  return Buffer.concat([first, frame(Opcode.Continuation, data, { fin, announced })]);
 }
 
 function control(random: Random, options?: FrameOptions): Buffer {

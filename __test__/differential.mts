@@ -107,12 +107,12 @@ export const DIFFERENCES: readonly Difference[] = [
       headers(bytes).some(({ opcode, length, isLong }) => opcode >= 8 && isLong && length <= 125),
   },
   {
-    name: 'invalid UTF-8 in a fragment of a message that is not whole',
-    why: 'tungstenite checks each fragment as it comes, as RFC 6455, section 8.1, allows; ws the message',
+    name: 'invalid UTF-8 in a message that is not whole',
+    why: 'text is checked as it comes, in a frame that is not whole too, as RFC 6455, section 8.1, allows; ws checks the message',
     holds: (bytes, ours, theirs) =>
       ours.end === 'error ERR_S9_INVALID_UTF8' &&
       isSame(theirs.delivered.slice(0, ours.delivered.length), ours.delivered) &&
-      headers(bytes).some(({ opcode, isFinal }) => opcode === 1 && !isFinal),
+      headers(bytes).some(({ opcode, isFinal, isWhole }) => opcode === 1 && !(isFinal && isWhole)),
   },
 ];
 
