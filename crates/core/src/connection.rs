@@ -679,22 +679,21 @@ impl<S: Read + Write> Connection<S> {
     }
 
     fn note_close(&mut self, frame: CloseFrame) {
+        // RFC 6455, section 5.5.1: with the code received, and nothing more may be sent after it; so it goes
+        // out behind what was accepted before.
         let answer = frame.clone();
-        let is_unanswered = match &mut self.state {
+        match &mut self.state {
             State::Closing { unsent, received, .. } => {
                 *received = Some(frame);
-                // The answer takes the place of our own Close where that was still queued.
-                unsent.take().is_some()
+                // In place of our own Close, where that was still queued.
+                if let Some(own) = unsent {
+                    *own = answer;
+                }
             }
             _ => {
-                self.state = State::Closing { deadline: None, unsent: None, received: Some(frame) };
-                true
+                self.state = State::Closing { deadline: None, unsent: Some(answer), received: Some(frame) };
+                self.send_pending();
             }
-        };
-        if is_unanswered {
-            // RFC 6455, section 5.5.1: with the code received, and nothing more may be sent after it.
-            self.write_close(&answer);
-            self.drop_queue();
         }
     }
 

@@ -39,6 +39,7 @@ macro_rules! behaviours {
             a_server_that_never_answers_a_close_is_left_at_the_deadline
             a_slow_reader_loses_nothing
             a_slow_reader_over_tls_loses_nothing
+            a_slow_reader_that_closes_loses_nothing
             every_callback_may_send
             a_burst_is_delivered_whole_and_in_order
             messages_in_the_same_packet_as_the_upgrade_are_delivered
@@ -243,20 +244,27 @@ pub(crate) fn a_server_that_never_answers_a_close_is_left_at_the_deadline(kind: 
 }
 
 pub(crate) fn a_slow_reader_loses_nothing(kind: Kind) {
-    slow_reader(kind, false);
+    slow_reader(kind, false, false);
 }
 
 pub(crate) fn a_slow_reader_over_tls_loses_nothing(kind: Kind) {
-    slow_reader(kind, true);
+    slow_reader(kind, true, false);
 }
 
-fn slow_reader(kind: Kind, tls: bool) {
+pub(crate) fn a_slow_reader_that_closes_loses_nothing(kind: Kind) {
+    slow_reader(kind, false, true);
+}
+
+fn slow_reader(kind: Kind, tls: bool, closes: bool) {
     const COUNT: u32 = 60;
     // Without a write timeout, a blocking client gets no further than the first send that the kernel refuses.
     let blocks = matches!(kind, Kind::Blocking | Kind::BlockingPolled);
     let (full, wait) = mpsc::channel::<()>();
     let server = serve_with_buffer(tls, Some(8 << 10), move |mut peer| {
         let _ = wait.recv_timeout(if blocks { Duration::from_millis(300) } else { LONG });
+        if closes {
+            peer.ws.close(None).unwrap();
+        }
         let mut next = 0;
         loop {
             match peer.ws.read() {
@@ -284,11 +292,13 @@ fn slow_reader(kind: Kind, tls: bool) {
             if !blocks {
                 assert!(most > 1 << 20, "the kernel took all but {most} bytes");
             }
-            client.close(None).unwrap();
+            if !closes {
+                client.close(None).unwrap();
+            }
             let _ = full.send(());
         }
     });
-    assert_eq!(outcome.log, ["activated", "closed 1000 ", "quit"]);
+    assert_eq!(outcome.log, ["activated", if closes { "closed 1005 " } else { "closed 1000 " }, "quit"]);
     assert_eq!(server.join(), (COUNT, true));
 }
 
