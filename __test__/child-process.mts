@@ -30,9 +30,9 @@ export interface ChildOptions {
   stderrIsClosed?: boolean;
   /** Milliseconds after which it hangs. */
   deadline?: number;
-  /** Called for each line printed, as it comes. */
-  /** Called when it has ended, before its output has. */
+  /** Called when it has ended; its last lines may come behind that. */
   onExit?(): void;
+  /** Called for each line printed, as it comes. */
   onLine?(line: string, kill: (signal: NodeJS.Signals) => void): void;
 }
 
