@@ -80,9 +80,9 @@ function isWholeToClient(client: ClientRecord, server: ServerRecord): boolean {
   );
 }
 
-/** What a thread has not sent when it reads the peer's Close is lost with the connection. */
+/** To a callback that answers too late the end is not known yet: its send goes the way of the bytes in flight. */
 function isWholeToServer(client: ClientRecord, server: ServerRecord): boolean {
-  const isOnThread = /thread|blocking_run$|channels/.test(client.way);
+  const isOnThread = /thread|blocking_run$/.test(client.way);
   return wasClosed(client, server) && !(client.ending === 'server-close' && isOnThread);
 }
 

@@ -9,7 +9,7 @@ use crate::{
     connection::{check_close_frame, check_control_payload},
     error::{Error, Result},
     event::ControlMessage,
-    link::{Commands, Direct, Link},
+    link::{CLOSING, Commands, Direct, Link},
 };
 
 /// Sends commands to a client that runs on a thread, and wakes that thread.
@@ -127,7 +127,7 @@ impl ControlSender {
     /// Accepts a message of `size` bytes; the session, if it is to be sent on this thread.
     fn direct(&self, size: usize) -> Result<Option<Direct<'_>>> {
         if !self.is_open() {
-            return Err(Error::ConnectionClosed("nothing can be sent once closing has begun"));
+            return Err(CLOSING);
         }
         self.link.reserve(size)?;
         Ok(self.link.direct(size))
@@ -135,10 +135,10 @@ impl ControlSender {
 
     /// Leaves a message that was accepted to the client's thread.
     fn queue(&self, message: ControlMessage) -> Result<()> {
-        let sent = self.commands.send(message);
-        sent.map_err(|_| Error::ConnectionClosed("the client's thread has ended"))?;
-        self.link.command_queued();
-        Ok(())
+        self.link.queue(message.payload_size(), || {
+            let queued = self.commands.send(message);
+            queued.map_err(|_| Error::ConnectionClosed("the client's thread has ended"))
+        })
     }
 
     /// Gives a command that begins the end; after the end there is nothing left to do.

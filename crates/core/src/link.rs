@@ -32,6 +32,9 @@ const SUCCESSION: Duration = Duration::from_micros(100);
 /// How often the thread yields to a sender that has the session: some 30 µs on a processor of its own.
 const MOST_YIELDS: u32 = 100;
 
+/// What a message is told that comes too late.
+pub(crate) const CLOSING: Error = Error::ConnectionClosed("nothing can be sent once closing has begun");
+
 /// What both sides of a client's channel of commands know of each other.
 #[derive(Debug)]
 pub(crate) struct Link {
@@ -42,8 +45,8 @@ pub(crate) struct Link {
     max_buffered_amount: usize,
     open: AtomicBool,
     abandoned: AtomicBool,
-    /// How many corks there are. No command is counted while this is held: all of a cork's commands are
-    /// carried out together, or none yet.
+    /// How many corks there are. No command is counted, queued or refused while this is held: all of a cork's
+    /// commands are carried out together, or none yet, and none is queued that is never carried out.
     corks: Mutex<usize>,
     /// Set once a thread that may sleep runs the connection.
     waker: OnceLock<Waker>,
@@ -135,11 +138,20 @@ impl Link {
         outlet.commands.is_empty() && !outlet.session.needs_turn()
     }
 
-    /// Has the thread carry out a message that was queued; what a cork keeps back, its end sends.
-    pub(crate) fn command_queued(&self) {
-        if !self.is_corked() {
-            self.wake();
+    /// Has the thread carry out a message of `size` bytes, reserved already, that `push` queues; what a cork
+    /// keeps back, its end sends. Fails where messages are refused since it was accepted: a message queued
+    /// before that is carried out.
+    pub(crate) fn queue(&self, size: usize, push: impl FnOnce() -> Result<()>) -> Result<()> {
+        let corks = self.corks();
+        let queued = if self.is_open() { push() } else { Err(CLOSING) };
+        let is_corked = *corks > 0;
+        drop(corks);
+        match queued {
+            Ok(()) if !is_corked => self.wake(),
+            Ok(()) => {}
+            Err(_) => self.release(size),
         }
+        queued
     }
 
     /// Takes `size` bytes of the bound on unsent bytes.
@@ -156,6 +168,14 @@ impl Link {
         })
     }
 
+    /// Gives back what was reserved.
+    fn release(&self, size: usize) {
+        // Saturating: what came through `ControlSender::channel` was never counted.
+        let _ = self
+            .queued
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |queued| Some(queued.saturating_sub(size)));
+    }
+
     /// Bytes accepted for sending and not yet taken by the kernel.
     pub(crate) fn buffered_amount(&self) -> usize {
         self.queued.load(Ordering::SeqCst) + self.unsent.load(Ordering::SeqCst)
@@ -168,6 +188,7 @@ impl Link {
 
     /// From now on messages are not accepted.
     pub(crate) fn refuse(&self) {
+        let _corks = self.corks();
         self.open.store(false, Ordering::SeqCst);
     }
 
@@ -258,10 +279,7 @@ impl Link {
         // First the connection's own count, then ours: a sender may count bytes twice for a moment,
         // but never misses any.
         self.unsent.store(session.buffered_amount(), Ordering::SeqCst);
-        // Saturating: what came through `ControlSender::channel` was never counted.
-        let _ = self
-            .queued
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |queued| Some(queued.saturating_sub(size)));
+        self.release(size);
         if let Err(error) = outcome {
             tracing::warn!(%error, "a command could not be carried out");
         }

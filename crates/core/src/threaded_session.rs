@@ -171,14 +171,16 @@ impl<S: EventSink> ThreadHandler<S> {
         }
     }
 
-    /// Whether the end of the connection is known and has to wait for the answers to what came before.
+    /// Whether the end of the connection is known and has to wait for the answers to what came before, or for
+    /// room in the sink.
     fn has_to_wait_with_end(&mut self, session: &Session) -> bool {
         if !session.has_read_end() {
             return false;
         }
         let since = *self.end_read_at.get_or_insert_with(Instant::now);
         let longest = session.close_timeout().min(LONGEST_FOR_ANSWERS);
-        since.elapsed() < longest && self.sink.as_mut().is_some_and(|sink| !sink.is_answered())
+        let Some(sink) = &mut self.sink else { return false };
+        !sink.has_room() || since.elapsed() < longest && !sink.is_answered()
     }
 }
 
@@ -187,6 +189,10 @@ impl<S: EventSink> S9WebSocketClientHandler<Session> for ThreadHandler<S> {
         self.was_full = false;
         // Asked before: the answers of a receiver that has come back are among the commands by then.
         self.awaits_answers = self.has_to_wait_with_end(session);
+        if session.has_read_end() && !self.awaits_answers {
+            // This turn acts on it: what was accepted before goes out ahead of that.
+            self.commands.refuse();
+        }
         self.commands.carry_out(session);
     }
 

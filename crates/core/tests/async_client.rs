@@ -420,3 +420,38 @@ fn at_end_is_called_after_the_end_and_at_once_where_the_end_has_been() {
     assert_eq!(end.try_recv().unwrap(), "second");
     server.join();
 }
+
+#[test]
+fn what_is_accepted_while_the_peer_closes_is_sent() {
+    const AT_LEAST: usize = 200;
+    for round in 0..20 {
+        let server = serve(false, |mut peer| {
+            (0..AT_LEAST).for_each(|_| drop(peer.read()));
+            peer.ws.close(None).unwrap();
+            let mut count = AT_LEAST;
+            loop {
+                match peer.ws.read() {
+                    Ok(tungstenite::Message::Text(_)) => count += 1,
+                    Ok(_) => {}
+                    Err(error) => return (count, matches!(error, tungstenite::Error::ConnectionClosed)),
+                }
+            }
+        });
+        let options = if round % 2 == 0 { NonBlockingOptions::new() } else { sleepy() };
+        let options = options.max_buffered_amount(64 << 10).unwrap();
+        let mut client = connect(&server.url, options);
+        let thread = client.run().unwrap();
+        let mut accepted = 0;
+        loop {
+            match client.control_tx.send_text("is it sent?") {
+                Ok(()) => accepted += 1,
+                Err(error) if error.code() == ErrorCode::WriteBufferFull => std::thread::yield_now(),
+                Err(error) => break assert_eq!(error.code(), ErrorCode::ConnectionClosed),
+            }
+        }
+        assert_eq!(server.join(), (accepted, true), "round {round}");
+        to_the_end(&client);
+        thread.join().unwrap();
+        assert_eq!(client.buffered_amount(), 0);
+    }
+}
