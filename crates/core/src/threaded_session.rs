@@ -77,7 +77,7 @@ impl<S: EventSink> ThreadedSession<S> {
             is_unpublished: false,
             was_full: false,
             end_read_at: None,
-            awaits_answers: false,
+            is_end_held: false,
         };
         Self { control, signal, response, idle: Some((session, handler)) }
     }
@@ -148,7 +148,8 @@ struct ThreadHandler<S: EventSink> {
     was_full: bool,
     /// Since when the end of the connection waits for answers.
     end_read_at: Option<Instant>,
-    awaits_answers: bool,
+    /// The end has been read, and this turn does not act on it yet.
+    is_end_held: bool,
 }
 
 impl<S: EventSink> ThreadHandler<S> {
@@ -188,8 +189,8 @@ impl<S: EventSink> S9WebSocketClientHandler<Session> for ThreadHandler<S> {
     fn on_poll(&mut self, session: &mut Session) {
         self.was_full = false;
         // Asked before: the answers of a receiver that has come back are among the commands by then.
-        self.awaits_answers = self.has_to_wait_with_end(session);
-        if session.has_read_end() && !self.awaits_answers {
+        self.is_end_held = self.has_to_wait_with_end(session);
+        if session.has_read_end() && !self.is_end_held {
             // This turn acts on it: what was accepted before goes out ahead of that.
             self.commands.refuse();
         }
@@ -207,7 +208,7 @@ impl<S: EventSink> S9WebSocketClientHandler<Session> for ThreadHandler<S> {
     }
 
     fn has_room(&mut self) -> bool {
-        self.was_full = self.awaits_answers || !self.sink.as_mut().is_some_and(S::has_room);
+        self.was_full = self.is_end_held || !self.sink.as_mut().is_some_and(S::has_room);
         !self.was_full
     }
 

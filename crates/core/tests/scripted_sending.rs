@@ -189,13 +189,19 @@ fn a_cork_while_blocked_keeps_the_order() {
     assert_eq!(sent, [b"a", b"b", b"c"]);
 }
 
-#[test]
-fn messages_accepted_before_a_close_go_out_before_it() {
-    let now = Instant::now();
+/// One message of which a part was taken, and one behind it.
+fn with_two_under_way() -> Connection<Script> {
     let mut connection = open([]);
     connection.stream_mut().room = 2;
     connection.send_text("one").unwrap();
     connection.send_text("two").unwrap();
+    connection
+}
+
+#[test]
+fn messages_accepted_before_a_close_go_out_before_it() {
+    let now = Instant::now();
+    let mut connection = with_two_under_way();
     connection.close(Some(CloseFrame::new(1000, "end"))).unwrap();
     assert_eq!(connection.send_text("three").unwrap_err().code(), ErrorCode::ConnectionClosed);
     flush(&mut connection, 3);
@@ -208,10 +214,7 @@ fn messages_accepted_before_a_close_go_out_before_it() {
 
 #[test]
 fn messages_accepted_before_a_peers_close_go_out_before_the_answer() {
-    let mut connection = open([]);
-    connection.stream_mut().room = 2;
-    connection.send_text("one").unwrap();
-    connection.send_text("two").unwrap();
+    let mut connection = with_two_under_way();
     connection.stream_mut().push_bytes(close_frame(1001, "bye"));
     assert!(events(&mut connection, Instant::now(), 9).is_empty());
     assert_eq!(connection.send_text("three").unwrap_err().code(), ErrorCode::ConnectionClosed);
@@ -224,10 +227,7 @@ fn messages_accepted_before_a_peers_close_go_out_before_the_answer() {
 
 #[test]
 fn a_peer_that_closes_while_a_close_is_queued_is_answered_once() {
-    let mut connection = open([]);
-    connection.stream_mut().room = 2;
-    connection.send_text("one").unwrap();
-    connection.send_text("two").unwrap();
+    let mut connection = with_two_under_way();
     connection.close(Some(CloseFrame::new(1000, "ours"))).unwrap();
     connection.stream_mut().push_bytes(close_frame(1001, "theirs"));
     events(&mut connection, Instant::now(), 9);
