@@ -120,6 +120,7 @@ impl Receiver {
         if let Some(error) = self.channels.events.take(&mut writer, max as usize) {
             self.error.replace(Some(error));
         }
+        self.channels.control.note_received(self.channels.events.bytes());
         writer.finish()
     }
 

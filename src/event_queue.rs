@@ -79,6 +79,11 @@ struct Chunk {
 }
 
 impl EventQueue {
+    /// Bytes of the payloads that wait.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::SeqCst)
+    }
+
     /// Events that wait.
     pub(crate) fn len(&self) -> usize {
         self.length.load(Ordering::SeqCst)
@@ -151,7 +156,7 @@ impl EventQueue {
             writer.note_over();
         }
         self.length.fetch_sub(before - *left, Ordering::SeqCst);
-        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.bytes.fetch_sub(bytes, Ordering::SeqCst);
         large
     }
 
@@ -326,7 +331,7 @@ impl EventSink for QueueSink {
             }
         }
         self.queue.length.fetch_add(count, Ordering::SeqCst);
-        self.queue.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.queue.bytes.fetch_add(bytes, Ordering::SeqCst);
         if state.waiting > 0 {
             self.queue.arrived.notify_all();
         }
@@ -341,8 +346,11 @@ impl EventSink for QueueSink {
 
     fn has_room(&mut self) -> bool {
         let has_places = self.queue.len() + self.chunk.rows.len() < self.capacity.events;
-        let bytes = self.queue.bytes.load(Ordering::Relaxed) + self.chunk.waiting;
-        has_places && bytes < self.capacity.bytes || self.is_orphaned()
+        has_places && self.waiting_bytes() < self.capacity.bytes || self.is_orphaned()
+    }
+
+    fn waiting_bytes(&mut self) -> usize {
+        self.queue.bytes() + self.chunk.waiting
     }
 
     fn is_answered(&mut self) -> bool {

@@ -10,6 +10,7 @@ use crate::{
     error::{Error, Result},
     event::ControlMessage,
     link::{CLOSING, Commands, Direct, Link},
+    pace::may_go_on,
 };
 
 /// Sends commands to a client that runs on a thread, and wakes that thread.
@@ -106,6 +107,14 @@ impl ControlSender {
         self.link.abandon();
     }
 
+    /// Tells the client's thread, of which [`EventSink::waiting_bytes`](crate::EventSink::waiting_bytes)
+    /// speaks, how many bytes are still to be received: a pause ends early. Costs one load otherwise.
+    pub fn note_received(&self, waiting: usize) {
+        if self.link.is_paused() && may_go_on(waiting) {
+            self.link.resume();
+        }
+    }
+
     /// Bytes accepted for sending and not yet taken by the kernel.
     pub fn buffered_amount(&self) -> usize {
         self.link.buffered_amount()
@@ -154,4 +163,19 @@ pub(crate) fn commands(max_buffered_amount: usize) -> (ControlSender, Commands) 
     let (commands, waiting) = crossbeam_channel::unbounded();
     let link = Arc::new(Link::new(max_buffered_amount));
     (ControlSender { commands, link: Arc::clone(&link) }, Commands::new(waiting, link))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_ends_once_little_is_left_to_receive() {
+        let (control, commands) = commands(0);
+        commands.note_pause();
+        control.note_received(usize::MAX);
+        assert!(control.link.is_paused());
+        control.note_received(0);
+        assert!(!control.link.is_paused());
+    }
 }

@@ -42,6 +42,15 @@ pub trait EventSink: Send + 'static {
         true
     }
 
+    /// Bytes of the payloads that wait to be received, for a sink whose receivers tell the thread how they get
+    /// on, by [`ControlSender::note_received`](crate::ControlSender::note_received).
+    ///
+    /// A thread that is far ahead of them pauses, a millisecond at most: what has waited behind half a
+    /// megabyte is no longer in the processor's cache. With 0, as by default, it never does.
+    fn waiting_bytes(&mut self) -> usize {
+        0
+    }
+
     /// Whether whoever receives has come back for more since the last event was published, and so has
     /// answered it if that is to be answered. While it says no, the end of the connection waits, for
     /// half a second at most, if it was read right behind such events.

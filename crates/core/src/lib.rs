@@ -23,6 +23,7 @@ mod handler;
 mod link;
 mod options;
 mod outbound;
+mod pace;
 mod run;
 mod session;
 mod socket;

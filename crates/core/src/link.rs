@@ -45,6 +45,8 @@ pub(crate) struct Link {
     max_buffered_amount: usize,
     open: AtomicBool,
     abandoned: AtomicBool,
+    /// The thread has paused for those who receive to catch up, and is to be woken for that.
+    paused: AtomicBool,
     /// How many corks there are. No command is counted, queued or refused while this is held: all of a cork's
     /// commands are carried out together, or none yet, and none is queued that is never carried out.
     corks: Mutex<usize>,
@@ -97,6 +99,7 @@ impl Link {
             max_buffered_amount,
             open: AtomicBool::new(true),
             abandoned: AtomicBool::new(false),
+            paused: AtomicBool::new(false),
             corks: Mutex::new(0),
             waker: OnceLock::new(),
             outlet: Mutex::new(None),
@@ -197,6 +200,18 @@ impl Link {
         self.abandoned.store(true, Ordering::SeqCst);
         self.refuse();
         self.wake();
+    }
+
+    /// Whether the thread waits, or is about to, for what was read to be received.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::SeqCst)
+    }
+
+    /// Ends a pause of the thread.
+    pub(crate) fn resume(&self) {
+        if self.paused.swap(false, Ordering::SeqCst) {
+            self.wake();
+        }
     }
 
     /// Ends the wait of the thread.
@@ -351,6 +366,11 @@ impl Commands {
     /// From now on nothing can be sent.
     pub(crate) fn refuse(&self) {
         self.link.refuse();
+    }
+
+    /// Has the thread woken once what was read has been received.
+    pub(crate) fn note_pause(&self) {
+        self.link.paused.store(true, Ordering::SeqCst);
     }
 }
 

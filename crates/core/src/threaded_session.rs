@@ -14,6 +14,7 @@ use crate::{
     event_sink::EventSink,
     handler::S9WebSocketClientHandler,
     link::{Commands, Link},
+    pace::Pace,
     run::{Turn, turn},
     session::{SOCKET, Session},
     socket::S9Socket,
@@ -78,6 +79,7 @@ impl<S: EventSink> ThreadedSession<S> {
             was_full: false,
             end_read_at: None,
             is_end_held: false,
+            pace: Pace::default(),
         };
         Self { control, signal, response, idle: Some((session, handler)) }
     }
@@ -150,6 +152,7 @@ struct ThreadHandler<S: EventSink> {
     end_read_at: Option<Instant>,
     /// The end has been read, and this turn does not act on it yet.
     is_end_held: bool,
+    pace: Pace,
 }
 
 impl<S: EventSink> ThreadHandler<S> {
@@ -170,6 +173,16 @@ impl<S: EventSink> ThreadHandler<S> {
         if let Some(sink) = &mut self.sink {
             sink.rest();
         }
+    }
+
+    /// Whether to pause for those who receive, who are asked to end that.
+    fn is_far_ahead(&mut self) -> bool {
+        let waiting = self.sink.as_mut().map_or(0, S::waiting_bytes);
+        let pauses = self.pace.pauses(waiting, Instant::now);
+        if pauses {
+            self.commands.note_pause();
+        }
+        pauses
     }
 
     /// Whether the end of the connection is known and has to wait for the answers to what came before, or for
@@ -208,7 +221,8 @@ impl<S: EventSink> S9WebSocketClientHandler<Session> for ThreadHandler<S> {
     }
 
     fn has_room(&mut self) -> bool {
-        self.was_full = self.is_end_held || !self.sink.as_mut().is_some_and(S::has_room);
+        self.was_full =
+            self.is_end_held || self.is_far_ahead() || !self.sink.as_mut().is_some_and(S::has_room);
         !self.was_full
     }
 
@@ -217,7 +231,8 @@ impl<S: EventSink> S9WebSocketClientHandler<Session> for ThreadHandler<S> {
     }
 
     fn has_work(&mut self) -> bool {
-        self.commands.are_due()
+        // What was received since there was no room may have been received too early to wake this thread.
+        self.commands.are_due() || self.was_full && self.has_room()
     }
 }
 

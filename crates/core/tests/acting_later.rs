@@ -19,7 +19,9 @@ use std::{
 };
 
 use s9_websocket_core::*;
-use script::{BINARY, CLOSE, Frame, PONG, TEXT, client_frames, close_frame, frame, line, raw_frame};
+use script::{
+    BINARY, Frame, PONG, TEXT, client_frames, close_frame, frame, frames_up_to_close, line, raw_frame,
+};
 use server::*;
 
 /// A frame whose reserved bit nothing was agreed on for.
@@ -57,18 +59,7 @@ fn turn_by_turn(
     blocking: bool,
     act: impl Fn(&mut Session, &WebSocketEvent),
 ) -> (Vec<String>, Vec<Frame>) {
-    let server = serve_raw(bytes.concat(), |mut tcp| {
-        let mut received = Vec::new();
-        let mut buffer = [0; 4096];
-        loop {
-            let count = tcp.read(&mut buffer).unwrap();
-            received.extend(&buffer[..count]);
-            let (frames, _) = client_frames(&received);
-            if count == 0 || frames.last().is_some_and(|frame| frame.opcode == CLOSE) {
-                return frames;
-            }
-        }
-    });
+    let server = serve_raw(bytes.concat(), |mut tcp| frames_up_to_close(&mut tcp));
     let mut session = connect(&server.url, blocking);
     let (mut log, mut is_over) = (Vec::new(), false);
     while !is_over {

@@ -8,9 +8,10 @@ use std::{
 };
 
 /// Every module of the crate and the modules it may use. Nothing may use a module above itself.
-const ALLOWED: [(&str, &[&str]); 22] = [
+const ALLOWED: [(&str, &[&str]); 23] = [
     ("error", &[]),
     ("wait", &[]),
+    ("pace", &[]),
     ("event_signal", &[]),
     ("outbound", &[]),
     ("event", &["error"]),
@@ -27,7 +28,7 @@ const ALLOWED: [(&str, &[&str]); 22] = [
     ("run", &["connection", "handler", "session"]),
     ("event_sink", &["event"]),
     ("link", &["error", "event", "session", "wait"]),
-    ("channel", &["connection", "error", "event", "link"]),
+    ("channel", &["connection", "error", "event", "link", "pace"]),
     (
         "threaded_session",
         &[
@@ -39,6 +40,7 @@ const ALLOWED: [(&str, &[&str]); 22] = [
             "event_sink",
             "handler",
             "link",
+            "pace",
             "run",
             "session",
             "socket",

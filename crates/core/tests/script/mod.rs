@@ -147,6 +147,19 @@ pub(crate) fn close_payload(code: u16, reason: &str) -> Vec<u8> {
     [&code.to_be_bytes(), reason.as_bytes()].concat()
 }
 
+/// Reads a client's frames up to its Close, or as far as they go.
+pub(crate) fn frames_up_to_close(stream: &mut impl Read) -> Vec<Frame> {
+    let (mut received, mut buffer) = (Vec::new(), [0; 4096]);
+    loop {
+        let count = stream.read(&mut buffer).unwrap();
+        received.extend(&buffer[..count]);
+        let (frames, _) = client_frames(&received);
+        if count == 0 || frames.last().is_some_and(|frame| frame.opcode == CLOSE) {
+            return frames;
+        }
+    }
+}
+
 /// The frames a client wrote, unmasked, and the bytes of one that is not whole.
 pub(crate) fn client_frames(mut bytes: &[u8]) -> (Vec<Frame>, &[u8]) {
     let mut frames = Vec::new();
