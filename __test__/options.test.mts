@@ -36,12 +36,15 @@ const KINDS: Record<string, Kind> = {
 };
 
 /** Which clients have an option; without an entry, all. */
-const ONLY: Record<string, string> = {
-  readTimeout: 'blocking',
-  writeTimeout: 'blocking',
-  eventCapacity: 'async',
-  eventCapacityBytes: 'async',
+const ONLY: Record<string, readonly string[]> = {
+  reuseBuffers: ['non_blocking', 'blocking'],
+  readTimeout: ['blocking'],
+  writeTimeout: ['blocking'],
+  eventCapacity: ['async'],
+  eventCapacityBytes: ['async'],
 };
+
+const has = (kindName: string, option: string): boolean => ONLY[option]?.includes(kindName) ?? true;
 
 const NOT_A_NUMBER = ['5', true, {}, [], 5n, Symbol('five'), () => 5];
 const NOT_A_DURATION = [0, -1, Number.NaN, Infinity, -Infinity, 86_400_001, ...NOT_A_NUMBER];
@@ -59,6 +62,7 @@ const REFUSED: Record<string, readonly unknown[]> = {
   keepAlive: [...NOT_A_DURATION, 999],
   nodelay: NOT_A_BOOLEAN,
   quickAck: NOT_A_BOOLEAN,
+  reuseBuffers: NOT_A_BOOLEAN,
   ttl: [0, -1, 1.5, 256, 2 ** 32 + 1, Number.NaN, ...NOT_A_NUMBER],
   busyPoll: [0, -1, 1.5, 1_000_001, 2 ** 32 + 1, Number.NaN, ...NOT_A_NUMBER],
   cpuAffinity: [-1, 0.5, 1024, Number.NaN, ...NOT_A_NUMBER],
@@ -135,7 +139,7 @@ function casesOf(kindName: string): Case[] {
   const tls = Object.entries(REFUSED_TLS).flatMap(([name, values]) =>
     values.map(value => ({ option: `tls.${name}`, value, options: { tls: { [name]: value } } })),
   );
-  return [...whole, ...tls].filter(({ option }) => (ONLY[option] ?? kindName) === kindName);
+  return [...whole, ...tls].filter(({ option }) => has(kindName, option));
 }
 
 for (const [name, { connect, connectSync, builder }] of Object.entries(KINDS)) {
@@ -164,7 +168,7 @@ for (const [name, { connect, connectSync, builder }] of Object.entries(KINDS)) {
 
   test(`${name}_refuses_unknown_names`, async t => {
     const unknown = ['maxFramesize', 'MaxFrameSize', 'timeout', 'fallbackRoots', '', '__proto__ '];
-    for (const [option, owner] of Object.entries(ONLY)) if (owner !== name) unknown.push(option);
+    unknown.push(...Object.keys(ONLY).filter(option => !has(name, option)));
     for (const option of unknown) {
       for (const options of [{ [option]: 5 }, { tls: { [option]: 5 } }]) {
         const refusal = { code: 'ERR_S9_INVALID_CONFIGURATION' };
@@ -229,6 +233,7 @@ const VALID: Record<string, unknown> = {
   maxFrameSize: 2 ** 30,
   maxBufferedAmount: 5,
   textFormat: 'buffer',
+  reuseBuffers: true,
   localAddress: '::1',
   keepAlive: 1_000,
   receiveBufferSize: 65_536,
@@ -249,7 +254,7 @@ const { parseOptions } = createRequire(import.meta.url)('../../dist/options.js')
 
 for (const [name, { builder }] of Object.entries(KINDS)) {
   test(`${name}_builder_and_plain_object_are_parsed_alike`, t => {
-    const own = Object.entries(VALID).filter(([option]) => (ONLY[option] ?? name) === name);
+    const own = Object.entries(VALID).filter(([option]) => has(name, option));
     const plain = Object.fromEntries(own);
     const built = own.reduce(
       (chained, [option, value]) => (chained[option] as Builder[string])(value) as Builder,

@@ -234,6 +234,7 @@ export function options(): void {
     .maxFrameSize(1)
     .maxBufferedAmount(1)
     .textFormat('buffer')
+    .reuseBuffers(true)
     .localAddress('::1')
     .keepAlive(1000)
     .receiveBufferSize(1)
@@ -266,6 +267,8 @@ export function options(): void {
   options.connectTimeout('1s');
   // @ts-expect-error: no such format
   options.textFormat('utf8');
+  // @ts-expect-error: an option of the clients with callbacks
+  value<AsyncNonBlockingOptions>().reuseBuffers(true);
   // @ts-expect-error: an unknown option
   options.perMessageDeflate({ windowBits: 9 });
   // @ts-expect-error: no such version

@@ -17,6 +17,8 @@ const PEERS = [ws, undici, bun, deno];
 const ONE_THREAD = ['runSync', 'run', 'run, waiting', 'blocking runSync'].map(s9);
 /** Ways with a Rust thread that sleeps: it and JavaScript take turns on one processor. */
 const SLEEPING_THREAD = ['thread', 'blocking run', 'async'].map(s9);
+/** For bytes: what their memory costs. */
+const REUSING = ['run, reuseBuffers', 'thread, reuseBuffers'].map(s9);
 const SPINNING_THREAD = ['thread, spinning', 'async, spinning'].map(s9);
 
 const SCHEMES = ['ws', 'wss'];
@@ -65,6 +67,7 @@ function* receive(schemes = SCHEMES) {
             floor('block'),
             ...ONE_THREAD,
             ...SLEEPING_THREAD,
+            ...(kind === 'binary' ? REUSING : []),
             s9('async, drained'),
             ...PEERS,
           ],

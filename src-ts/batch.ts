@@ -1,6 +1,8 @@
 // Memory that native code writes events to, and a pool of it: the layout of a batch is known here
 // and to those that read it, nowhere else.
 
+import { markAsUntransferable } from 'node:worker_threads';
+
 import { addon, type NativeBatch } from './native';
 
 /** Kinds of event, the first of a descriptor's four numbers. */
@@ -42,6 +44,8 @@ export const BATCH_CAPACITY = 1024;
 const SLAB_BYTES = 64 * 1024;
 /** Longer messages get a slab of their own, so that a view kept of one pins little else. */
 const LARGE_MESSAGE = SLAB_BYTES / 2;
+/** A slab that had to be larger than this is let go of after its batch. */
+const LARGEST_KEPT = 1024 * 1024;
 
 // Documented nowhere, but there since Node 0.x and in Bun and Deno, and what toString() ends in.
 interface Slab extends Buffer {
@@ -59,23 +63,28 @@ export type Write = (batch: number, first: number, second: number) => number;
 
 /** A batch of events. */
 export class Batch {
+  /** Its views are good until the next batch only: that is written to the same memory. */
+  readonly reusesViews: boolean;
   readonly descriptors = new Uint32Array(Field.Count * BATCH_CAPACITY);
   readonly times = new Float64Array(BATCH_CAPACITY);
-  readonly #native: NativeBatch = new addon.NativeBatch(this.descriptors, this.times);
-  readonly #number = this.#native.number();
+  readonly #native: NativeBatch;
+  readonly #number: number;
   #slab!: Slab;
-  /** A view of the slab was handed out, so it must not be written again from its beginning. */
-  #shared = false;
 
-  constructor() {
+  constructor(reusesViews: boolean) {
+    this.reusesViews = reusesViews;
+    this.#native = new addon.NativeBatch(this.descriptors, this.times, reusesViews);
+    this.#number = this.#native.number();
     this.#replaceSlab(SLAB_BYTES);
   }
 
   /** Has events written into it; what `write` returned, once the slab is large enough. */
   fill(write: Write, first: number, second: number): number {
+    if (this.#slab.length > LARGEST_KEPT) this.#replaceSlab(SLAB_BYTES);
     let result = write(this.#number, first, second);
     while (result & Result.NeedsSlab) {
-      this.#renewSlab();
+      const needed = this.descriptors[0] as number;
+      this.#replaceSlab(needed > LARGE_MESSAGE ? needed : SLAB_BYTES);
       result = write(this.#number, first, second);
     }
     return result;
@@ -83,7 +92,8 @@ export class Batch {
 
   /** Text that is all ASCII. */
   latin1(start: number, end: number): string {
-    return this.#slab.latin1Slice(start, end);
+    // An empty one may lie behind a large message whose memory has been transferred.
+    return start === end ? '' : this.#slab.latin1Slice(start, end);
   }
 
   /** Text with other characters, widened. */
@@ -96,35 +106,29 @@ export class Batch {
     return this.#slab.utf8Slice(start, end);
   }
 
-  /** Bytes that the caller may keep. */
+  /** Bytes that the caller may keep, unless this batch reuses its views. */
   view(start: number, end: number): Buffer {
-    this.#shared = true;
-    return this.#slab.subarray(start, end);
-  }
-
-  #renewSlab(): void {
-    const wanted = this.descriptors[0] as number;
-    if (wanted > LARGE_MESSAGE) this.#replaceSlab(wanted);
-    else if (this.#shared || this.#slab.length !== SLAB_BYTES) this.#replaceSlab(SLAB_BYTES);
-    else this.#native.setSlab(this.#slab);
+    return start === end ? Buffer.alloc(0) : this.#slab.subarray(start, end);
   }
 
   #replaceSlab(bytes: number): void {
     // Slow: not from Node's shared pool, whose neighbours a kept view would pin.
     this.#slab = Buffer.allocUnsafeSlow(bytes) as Slab;
-    this.#shared = false;
+    // As Node does with its pool: whoever transferred one message would take those behind it along.
+    if (bytes === SLAB_BYTES || this.reusesViews) markAsUntransferable(this.#slab.buffer);
     this.#native.setSlab(this.#slab);
   }
 }
 
-const pool: Batch[] = [];
+const kept: Batch[] = [];
+const reused: Batch[] = [];
 
 /** Borrows a batch; a nested run or poll thereby gets another one. */
-export function borrowBatch(): Batch {
-  return pool.pop() ?? new Batch();
+export function borrowBatch(reusesViews: boolean): Batch {
+  return (reusesViews ? reused : kept).pop() ?? new Batch(reusesViews);
 }
 
 /** Gives a batch back once its events have been delivered. */
 export function returnBatch(batch: Batch): void {
-  pool.push(batch);
+  (batch.reusesViews ? reused : kept).push(batch);
 }

@@ -11,6 +11,8 @@ const ENDS: ReadonlySet<string> = new Set(['ERR_S9_CONNECTION_CLOSED', 'ERR_S9_I
 export class ClientCore {
   /** @internal */
   readonly native: NativeClient;
+  /** The memory of what a callback was given is written again once that has returned. */
+  readonly reusesBuffers: boolean;
   /** When the bytes of the message being delivered were read. */
   receivedAt = 0;
   /** Messages read and still to be delivered after the present one. */
@@ -37,6 +39,7 @@ export class ClientCore {
   /** @internal */
   constructor(native: NativeClient) {
     this.native = native;
+    this.reusesBuffers = native.reusesBuffers();
   }
 
   /** Makes turns of the connection: until something comes, as many as the first number says at most. */

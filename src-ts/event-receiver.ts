@@ -143,7 +143,7 @@ export class EventReceiver {
 
   /** Takes `max` events at most, where none are held. */
   #take(max: number): number {
-    const batch = borrowBatch();
+    const batch = borrowBatch(false);
     return this.#hold(batch, this.#source.take(batch, Math.min(max, BATCH_CAPACITY)));
   }
 
@@ -165,7 +165,7 @@ export class EventReceiver {
   #serveWaiters(): void {
     for (let waiter = this.#waiters[0]; waiter; waiter = this.#waiters[0]) {
       if (!this.#batch) {
-        const batch = borrowBatch();
+        const batch = borrowBatch(false);
         const result = this.#source.takeOrWait(batch, waiter.ahead, this.#serve);
         this.#hold(batch, result);
         if (result === 0) return;

@@ -20,7 +20,11 @@ export interface S9WebSocketClientHandler<C, T extends string | Buffer = string>
   onIdle?(client: C): void;
   /** A text message, whole and valid UTF-8. */
   onTextMessage?(client: C, data: T): void;
-  /** A binary message, whole; the bytes are yours to keep. */
+  /**
+   * A binary message, whole; the bytes are yours to keep, unless `reuseBuffers` is set.
+   *
+   * One of up to 32 KiB shares its memory with others: copy it to transfer it to another thread.
+   */
   onBinaryMessage?(client: C, data: Buffer): void;
   /** A ping; the pong needs no doing of yours. */
   onPing?(client: C, data: Buffer): void;

@@ -7,7 +7,7 @@ import type { Delivery } from './delivery';
 /** Runs until `quit` has been delivered; throws what the handler threw. */
 export function runSync(core: ClientCore, delivery: Delivery<unknown>): void {
   core.claimed(true, () => {
-    const batch = borrowBatch();
+    const batch = borrowBatch(core.reusesBuffers);
     try {
       if (delivery.wantsTurns) turnByTurn(core, delivery, batch);
       else {
@@ -40,7 +40,7 @@ export function pollOnce(core: ClientCore, delivery: Delivery<unknown>): boolean
  * whether it was idle.
  */
 export function turn(core: ClientCore, delivery: Delivery<unknown>, most: number): boolean {
-  const batch = borrowBatch();
+  const batch = borrowBatch(core.reusesBuffers);
   try {
     return turnInto(core, delivery, batch, most);
   } finally {

@@ -37,7 +37,7 @@ export function runOnThread(core: ClientCore, delivery: Delivery<unknown>): Prom
     };
     /** True once it waits for more. */
     const deliverBatches = (): boolean => {
-      const batch = borrowBatch();
+      const batch = borrowBatch(core.reusesBuffers);
       try {
         for (let taken = 0; taken < BATCHES_A_TICK && !core.ended; taken++) {
           const result = source.takeOrWait(batch, BATCH_CAPACITY, pump);

@@ -61,6 +61,8 @@ pub(crate) struct Memory {
     next: Cell<usize>,
     /// Where the payloads of the latest batch begin, if JavaScript keeps no views of them.
     reusable: Cell<Option<usize>>,
+    /// Whether JavaScript is done with its views before the next batch.
+    reuses_views: bool,
     clock: Clock,
 }
 
@@ -71,9 +73,9 @@ thread_local! {
 
 #[napi]
 impl NativeBatch {
-    /// Takes the arrays to write descriptors and times to.
+    /// Takes the arrays to write descriptors and times to, and whether views are good for one batch only.
     #[napi(constructor, catch_unwind)]
-    pub fn new(descriptors: Uint32Array, times: Float64Array) -> Self {
+    pub fn new(descriptors: Uint32Array, times: Float64Array, reuses_views: bool) -> Self {
         let memory = MEMORIES.with_borrow_mut(|memories| {
             let free = memories.iter().position(|memory| memory.strong_count() == 0);
             let number = free.unwrap_or(memories.len());
@@ -85,6 +87,7 @@ impl NativeBatch {
                 place: Cell::new(None),
                 next: Cell::new(0),
                 reusable: Cell::new(None),
+                reuses_views,
                 clock: Clock::default(),
             });
             memories.resize(memories.len().max(number + 1), Weak::new());
@@ -160,8 +163,10 @@ impl Memory {
 
     /// Notes that JavaScript is given views of the slab from now on.
     fn note_view(&self) {
-        self.reusable.set(None);
         self.place.set(None);
+        if !self.reuses_views {
+            self.reusable.set(None);
+        }
     }
 
     /// The slab as it is now.

@@ -23,6 +23,7 @@ use crate::{
     error::{NativeError, NativeResponse, Result, thrown},
     event_queue::QueueSink,
     join_handle::NativeJoinHandle,
+    options::Handover,
     sent_text::with_text,
     socket::NativeSocket,
 };
@@ -40,7 +41,7 @@ pub struct Client {
     claimed: Cell<bool>,
     /// Whether it is the client that speaks through channels only.
     for_channels: bool,
-    pub(crate) text_as_buffer: bool,
+    pub(crate) handover: Handover,
     socket: S9Socket,
     response: UpgradeResponse,
     /// What did not fit the batch, and all that came behind it: the last events of a connection come even
@@ -73,14 +74,14 @@ pub(crate) const CLOSED: Error = Error::ConnectionClosed("the client has quit");
 const TAKEN: Error = Error::SocketUnavailable("the client runs already");
 
 impl NativeClient {
-    pub(crate) fn new(session: Session, for_channels: bool, text_as_buffer: bool) -> Self {
+    pub(crate) fn new(session: Session, for_channels: bool, handover: Handover) -> Self {
         let client = Client {
             socket: session.socket(),
             response: session.response().clone(),
             for_channels,
             place: RefCell::new(Place::Here(Box::new(session))),
             claimed: Cell::new(false),
-            text_as_buffer,
+            handover,
             held: RefCell::default(),
             error: RefCell::default(),
         };
@@ -114,7 +115,7 @@ impl Client {
         let place = self.place.replace(Place::Gone);
         self.place.replace(match place {
             Place::Here(session) => {
-                let (client, channels) = Channels::of(*session, self.text_as_buffer);
+                let (client, channels) = Channels::of(*session, self.handover.text_as_buffer);
                 Place::Channels { client: Box::new(client), channels, started: false }
             }
             other => other,
@@ -186,6 +187,12 @@ impl NativeClient {
         let spins = self.if_here(Session::wait_mode).is_none_or(|mode| mode == Wait::Spin);
         let longest = self.if_here(Session::longest_wait_now).flatten().filter(|_| !spins);
         longest.map(|longest| longest.as_secs_f64() * 1e3)
+    }
+
+    /// Whether the memory of a payload takes the next one once a handler has returned.
+    #[napi(catch_unwind)]
+    pub fn reuses_buffers(&self) -> bool {
+        self.handover.reuses_buffers
     }
 
     /// The error that the latest batch told of.

@@ -19,7 +19,7 @@ use crate::{
     clock::SLICE,
     environment::{Ending, end_with},
     error::{NativeError, Result, thrown},
-    options,
+    options::{self, Handover},
     wake::{Hold, Wake},
 };
 
@@ -31,7 +31,7 @@ const STACK_SIZE: usize = 512 << 10;
 pub struct NativeConnecting {
     attempt: Arc<Attempt>,
     for_channels: bool,
-    text_as_buffer: bool,
+    handover: Handover,
     error: RefCell<Option<Error>>,
     hold: RefCell<Option<Hold>>,
 }
@@ -96,20 +96,20 @@ pub fn connect(
         .into_iter()
         .filter_map(|pair| <[String; 2]>::try_from(pair).ok().map(|[name, value]| (name, value)))
         .collect();
-    let (connect, text_as_buffer): (Connect, bool) = if kind == "blocking" {
-        let options::Options { core, text_as_buffer } = options::blocking(&options)?;
+    let (connect, handover): (Connect, Handover) = if kind == "blocking" {
+        let options::Options { core, handover } = options::blocking(&options)?;
         let connect = move |canceller: &Canceller| Session::connect_blocking(&url, &headers, core, canceller);
-        (Box::new(connect), text_as_buffer)
+        (Box::new(connect), handover)
     } else {
-        let options::Options { core, text_as_buffer } = options::non_blocking(&options, kind == "async")?;
+        let options::Options { core, handover } = options::non_blocking(&options, kind == "async")?;
         let connect =
             move |canceller: &Canceller| Session::connect_non_blocking(&url, &headers, core, canceller);
-        (Box::new(connect), text_as_buffer)
+        (Box::new(connect), handover)
     };
     Ok(NativeConnecting {
         attempt: start(env, connect)?,
         for_channels: kind == "async",
-        text_as_buffer,
+        handover,
         error: RefCell::default(),
         hold: RefCell::default(),
     })
@@ -165,7 +165,7 @@ impl NativeConnecting {
     pub fn take(&self) -> Option<NativeClient> {
         self.hold.take();
         match self.attempt.outcome.lock().unwrap_or_else(PoisonError::into_inner).take()? {
-            Ok(session) => Some(NativeClient::new(session, self.for_channels, self.text_as_buffer)),
+            Ok(session) => Some(NativeClient::new(session, self.for_channels, self.handover)),
             Err(error) => {
                 self.error.replace(Some(error));
                 None

@@ -16,7 +16,15 @@ use crate::error::{Result, napi_failure, thrown};
 /// Options of one kind of client, and what only the bindings need of them.
 pub(crate) struct Options<T> {
     pub(crate) core: T,
+    pub(crate) handover: Handover,
+}
+
+/// How payloads are handed to JavaScript.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Handover {
     pub(crate) text_as_buffer: bool,
+    /// The memory of a payload takes the next one once a handler has returned.
+    pub(crate) reuses_buffers: bool,
 }
 
 /// Checks options without connecting.
@@ -31,7 +39,7 @@ pub fn check_options(kind: String, options: Object<'_>) -> Result<()> {
 
 /// What both kinds of options understand; `None` for another name.
 macro_rules! connection_option {
-    ($options:expr, $text_as_buffer:expr, $value:expr) => {{
+    ($options:expr, $handover:expr, $value:expr) => {{
         let (options, value) = ($options, $value);
         match value.name.as_str() {
             "spinWaitDuration" => options.spin_wait_duration(value.optional(Value::duration)?).map(Some),
@@ -53,7 +61,11 @@ macro_rules! connection_option {
             "quickAck" => Ok(Some(options.quick_ack(value.boolean()?))),
             "cpuAffinity" => options.cpu_affinity(value.optional(Value::usize)?).map(Some),
             "textFormat" => {
-                $text_as_buffer = value.one_of(&[("string", false), ("buffer", true)])?;
+                $handover.text_as_buffer = value.one_of(&[("string", false), ("buffer", true)])?;
+                Ok(Some(options))
+            }
+            "reuseBuffers" => {
+                $handover.reuses_buffers = value.boolean()?;
                 Ok(Some(options))
             }
             "tls" => Ok(Some(options.tls(tls(&value.object()?)?))),
@@ -65,7 +77,7 @@ macro_rules! connection_option {
 
 /// Those of the non-blocking client; only the async one has channels.
 pub(crate) fn non_blocking(given: &Object<'_>, has_channels: bool) -> Result<Options<NonBlockingOptions>> {
-    let mut text_as_buffer = false;
+    let mut handover = Handover::default();
     let mut core = NonBlockingOptions::new();
     for value in values(given, "")? {
         core = match value.name.as_str() {
@@ -73,23 +85,25 @@ pub(crate) fn non_blocking(given: &Object<'_>, has_channels: bool) -> Result<Opt
             "eventCapacityBytes" if has_channels => {
                 core.event_capacity_bytes(value.usize()?).map_err(thrown)?
             }
-            _ => connection_option!(core, text_as_buffer, &value).ok_or_else(|| value.unknown())?,
+            // Who receives from a channel keeps what comes for as long as they like.
+            "reuseBuffers" if has_channels => return Err(value.unknown()),
+            _ => connection_option!(core, handover, &value).ok_or_else(|| value.unknown())?,
         };
     }
-    Ok(Options { core, text_as_buffer })
+    Ok(Options { core, handover })
 }
 
 pub(crate) fn blocking(given: &Object<'_>) -> Result<Options<BlockingOptions>> {
-    let mut text_as_buffer = false;
+    let mut handover = Handover::default();
     let mut core = BlockingOptions::new();
     for value in values(given, "")? {
         core = match value.name.as_str() {
             "readTimeout" => core.read_timeout(value.optional(Value::duration)?).map_err(thrown)?,
             "writeTimeout" => core.write_timeout(value.optional(Value::duration)?).map_err(thrown)?,
-            _ => connection_option!(core, text_as_buffer, &value).ok_or_else(|| value.unknown())?,
+            _ => connection_option!(core, handover, &value).ok_or_else(|| value.unknown())?,
         };
     }
-    Ok(Options { core, text_as_buffer })
+    Ok(Options { core, handover })
 }
 
 /// `true` offers it with all options at their defaults, `false` does not offer it.

@@ -56,8 +56,11 @@ impl Client {
     }
 
     fn one_turn(&self, session: &mut Session, env: Env, batch: &Memory) -> (Turn, u32) {
-        let mut handler =
-            BatchHandler { writer: batch.begin(env, self.text_as_buffer), client: self, has_quit: false };
+        let mut handler = BatchHandler {
+            writer: batch.begin(env, self.handover.text_as_buffer),
+            client: self,
+            has_quit: false,
+        };
         handler.write_held();
         let came_to =
             if handler.has_quit || handler.holds() { Turn::Full } else { turn(session, &mut handler) };

@@ -80,6 +80,14 @@ export const ways = {
     client.run(handler),
   ),
   's9 thread': callbacks(NonBlocking, { spinWaitDuration: WAITING }, runOnThread),
+  's9 run, reuseBuffers': callbacks(NonBlocking, { reuseBuffers: true }, (client, handler) =>
+    client.run(handler),
+  ),
+  's9 thread, reuseBuffers': callbacks(
+    NonBlocking,
+    { spinWaitDuration: WAITING, reuseBuffers: true },
+    runOnThread,
+  ),
   's9 thread, spinning': callbacks(NonBlocking, {}, runOnThread),
   's9 blocking runSync': callbacks(Blocking, {}, (client, handler) => client.runSync(handler)),
   's9 blocking run': callbacks(Blocking, {}, (client, handler) => client.run(handler)),

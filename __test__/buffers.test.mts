@@ -1,0 +1,191 @@
+// Whose memory a `Buffer` is that a callback was given: its own, or the next message's with `reuseBuffers`.
+
+import test from 'ava';
+import {
+  S9BlockingWebSocketClient as BlockingClient,
+  S9NonBlockingWebSocketClient as NonBlockingClient,
+} from 's9-websocket';
+import { EchoServer } from 's9-websocket/testing';
+
+import { CALLBACK_WAYS, type CallbackClient, type Options } from './ways.mjs';
+
+let echo: EchoServer;
+test.before(async () => {
+  echo = await EchoServer.start();
+});
+test.after.always(() => echo.close());
+
+/** Around what fits a slab beside others, what takes one of its own, and what is not kept. */
+const SIZES = [1, 64, 4_096, 32_768, 32_769, 65_536, 200_000, 3_000_000, 0, 100];
+
+const message = (number: number): Buffer =>
+  Buffer.alloc(SIZES[number % SIZES.length] as number, `message ${number} `);
+
+type Received = (data: Buffer, number: number) => void;
+
+/** Has the server return messages one after the other. */
+function echoing(count: number, received: Received) {
+  let next = 0;
+  return {
+    onActivated: (client: CallbackClient) => client.sendBinaryMessage(message(0)),
+    onBinaryMessage(client: CallbackClient, data: Buffer) {
+      received(data, next);
+      if (++next === count) client.close();
+      else client.sendBinaryMessage(message(next));
+    },
+    onError(_client: CallbackClient, error: Error) {
+      throw error;
+    },
+  };
+}
+
+for (const [name, way] of Object.entries(CALLBACK_WAYS)) {
+  const connect = (options: Options) => way.connect(echo.url, options);
+
+  test.serial(`${name}_writes_the_next_message_to_the_same_memory`, async t => {
+    const client = await connect({ reuseBuffers: true, textFormat: 'buffer' });
+    let sent = 0;
+    const seen: Buffer[] = [];
+    await way.run(client, {
+      onActivated: client => client.sendTextMessage('text 0'),
+      onTextMessage(client, data) {
+        seen.push(data as unknown as Buffer);
+        t.deepEqual(seen.at(-1), Buffer.from(`text ${sent}`));
+        if (++sent === 5) client.close();
+        else client.sendTextMessage(`text ${sent}`);
+      },
+    });
+    t.is(seen.length, 5);
+    t.is(new Set(seen.map(({ buffer, byteOffset }) => [buffer, byteOffset].join())).size, 1);
+    // All of them are the last one now.
+    for (const data of seen) t.is(data.toString(), 'text 4');
+  });
+
+  test.serial(`${name}_hands_reused_memory_over_as_it_was_sent`, async t => {
+    const client = await connect({ reuseBuffers: true });
+    let right = 0;
+    const handler = echoing(3 * SIZES.length, (data, number) => {
+      right += Number(data.equals(message(number)));
+    });
+    await way.run(client, handler);
+    t.is(right, 3 * SIZES.length);
+  });
+
+  test.serial(`${name}_keeps_what_it_was_given_without`, async t => {
+    const client = await connect({});
+    const kept: Buffer[] = [];
+    await way.run(
+      client,
+      echoing(2 * SIZES.length, data => void kept.push(data)),
+    );
+    t.is(kept.length, 2 * SIZES.length);
+    t.true(kept.every((data, number) => data.equals(message(number))));
+  });
+
+  test.serial(`${name}_loses_nothing_when_a_callback_transfers_a_message`, async t => {
+    for (const reuseBuffers of [false, true]) {
+      const client = await connect({ reuseBuffers });
+      const received: string[] = [];
+      await way.run(client, {
+        onActivated(client) {
+          // In one write, so that they are read together.
+          client.cork(() => {
+            for (const text of ['first', '', 'second']) client.sendBinaryMessage(Buffer.from(text));
+            client.sendTextMessage('third');
+          });
+        },
+        onBinaryMessage(_client, data) {
+          received.push(data.toString());
+          try {
+            structuredClone(data, { transfer: [data.buffer as ArrayBuffer] });
+          } catch (error) {
+            // Node 20 copies instead.
+            if ((error as Error).name !== 'DataCloneError') throw error;
+          }
+        },
+        onTextMessage(client, text) {
+          received.push(text);
+          client.close();
+        },
+      });
+      t.deepEqual(received, ['first', '', 'second', 'third']);
+    }
+  });
+
+  test.serial(`${name}_may_transfer_a_message_that_has_memory_of_its_own`, async t => {
+    const client = await connect({});
+    const received: (Buffer | string)[] = [];
+    await way.run(client, {
+      onActivated(client) {
+        client.cork(() => {
+          client.sendBinaryMessage(message(6));
+          client.sendBinaryMessage(Buffer.alloc(0));
+          client.sendTextMessage('');
+          client.sendTextMessage('last');
+        });
+      },
+      onBinaryMessage(_client, data) {
+        const { buffer } = data;
+        received.push(Buffer.from(structuredClone(data, { transfer: [buffer as ArrayBuffer] })));
+        t.is(buffer.byteLength, 0);
+      },
+      onTextMessage(client, text) {
+        received.push(text);
+        if (text === 'last') client.close();
+      },
+    });
+    t.deepEqual(received, [message(6), Buffer.alloc(0), '', 'last']);
+  });
+}
+
+test.serial('a_client_polled_in_a_callback_has_memory_of_its_own', async t => {
+  const options = { reuseBuffers: true };
+  const outer = await BlockingClient.connect(echo.url, options);
+  const inner = await NonBlockingClient.connect(echo.url, options);
+  outer.runSync(
+    echoing(2, (data, number) => {
+      let received = false;
+      inner.sendBinaryMessage(Buffer.from('of the inner client'));
+      while (!received) {
+        inner.poll({
+          onBinaryMessage(_client, other) {
+            t.is(other.toString(), 'of the inner client');
+            received = true;
+          },
+        });
+      }
+      t.true(data.equals(message(number)));
+    }) as never,
+  );
+  inner.forceQuit();
+  inner.poll({});
+});
+
+for (const reuseBuffers of [false, true]) {
+  const how = reuseBuffers ? 'reused' : 'kept';
+  test.serial(`memory_of_a_large_message_is_let_go_of_when_buffers_are_${how}`, async t => {
+    const BYTES = 48 << 20;
+    const memory = () => {
+      globalThis.gc?.();
+      return process.memoryUsage().arrayBuffers;
+    };
+    const client = await NonBlockingClient.connect(echo.url, { reuseBuffers, maxFrameSize: BYTES });
+    const before = memory();
+    let large = 0;
+    await client.run({
+      onActivated: client => client.sendTextMessage('x'.repeat(BYTES)),
+      onTextMessage(client, text) {
+        large = Math.max(large, text.length);
+        if (text.length === BYTES) client.sendTextMessage('small');
+        else client.close();
+      },
+    });
+    t.is(large, BYTES);
+    // Swept on another thread: no sooner.
+    const deadline = performance.now() + 10_000;
+    while (memory() > before + (4 << 20) && performance.now() < deadline) {
+      await new Promise(setImmediate);
+    }
+    t.true(memory() <= before + (4 << 20), `${memory() - before} bytes more`);
+  });
+}
