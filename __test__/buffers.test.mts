@@ -161,31 +161,69 @@ test.serial('a_client_polled_in_a_callback_has_memory_of_its_own', async t => {
   inner.poll({});
 });
 
+const LARGE = 48 << 20;
+const LARGE_FRAMES = { maxFrameSize: LARGE };
+
+/** What buffers hold, once what is not in use has been collected. */
+function held(): number {
+  globalThis.gc?.();
+  return process.memoryUsage().arrayBuffers;
+}
+
 for (const reuseBuffers of [false, true]) {
-  const how = reuseBuffers ? 'reused' : 'kept';
-  test.serial(`memory_of_a_large_message_is_let_go_of_when_buffers_are_${how}`, async t => {
-    const BYTES = 48 << 20;
-    const memory = () => {
-      globalThis.gc?.();
-      return process.memoryUsage().arrayBuffers;
-    };
-    const client = await NonBlockingClient.connect(echo.url, { reuseBuffers, maxFrameSize: BYTES });
-    const before = memory();
-    let large = 0;
-    await client.run({
-      onActivated: client => client.sendTextMessage('x'.repeat(BYTES)),
-      onTextMessage(client, text) {
-        large = Math.max(large, text.length);
-        if (text.length === BYTES) client.sendTextMessage('small');
-        else client.close();
+  const what = reuseBuffers ? 'reused' : 'kept';
+
+  for (const on of ['event-loop', 'background-thread'] as const) {
+    const where = on.replace('-', '_');
+    test.serial(
+      `a_client_on_the_${where}_lets_go_of_a_large_message_where_buffers_are_${what}`,
+      async t => {
+        const options = { ...LARGE_FRAMES, reuseBuffers, spinWaitDuration: 60_000 };
+        const client = await NonBlockingClient.connect(echo.url, options);
+        const before = held();
+        const received = new Promise<void>(resolve => {
+          const ended = client.run(
+            {
+              onActivated: client => client.sendTextMessage('x'.repeat(LARGE)),
+              onTextMessage(_client, text) {
+                t.is(text.length, LARGE);
+                resolve();
+              },
+            },
+            { on },
+          );
+          t.teardown(() => ended);
+        });
+        await received;
+        // Swept on another thread: no sooner.
+        const deadline = performance.now() + 10_000;
+        while (held() > before + (4 << 20) && performance.now() < deadline) {
+          await new Promise(setImmediate);
+        }
+        t.true(held() <= before + (4 << 20), `${held() - before} bytes more`);
+        client.close();
+      },
+    );
+  }
+
+  test.serial(`a_client_that_blocks_lets_go_of_a_large_message_where_buffers_are_${what}`, t => {
+    const options = { ...LARGE_FRAMES, reuseBuffers, readTimeout: 10 };
+    const client = BlockingClient.connectSync(echo.url, options);
+    const before = held();
+    let deadline = Number.POSITIVE_INFINITY;
+    let more = LARGE;
+    client.sendTextMessage('x'.repeat(LARGE));
+    client.runSync({
+      onTextMessage(_client, text) {
+        t.is(text.length, LARGE);
+        deadline = performance.now() + 10_000;
+      },
+      onIdle(client) {
+        if (deadline === Number.POSITIVE_INFINITY) return;
+        more = held() - before;
+        if (more <= 4 << 20 || performance.now() > deadline) client.close();
       },
     });
-    t.is(large, BYTES);
-    // Swept on another thread: no sooner.
-    const deadline = performance.now() + 10_000;
-    while (memory() > before + (4 << 20) && performance.now() < deadline) {
-      await new Promise(setImmediate);
-    }
-    t.true(memory() <= before + (4 << 20), `${memory() - before} bytes more`);
+    t.true(more <= 4 << 20, `${more} bytes more`);
   });
 }

@@ -44,7 +44,7 @@ export const BATCH_CAPACITY = 1024;
 const SLAB_BYTES = 64 * 1024;
 /** Longer messages get a slab of their own, so that a view kept of one pins little else. */
 const LARGE_MESSAGE = SLAB_BYTES / 2;
-/** A slab that had to be larger than this is let go of after its batch. */
+/** A slab that had to be larger than this is let go of once its events have been delivered. */
 const LARGEST_KEPT = 1024 * 1024;
 
 // Documented nowhere, but there since Node 0.x and in Bun and Deno, and what toString() ends in.
@@ -70,6 +70,8 @@ export class Batch {
   readonly #native: NativeBatch;
   readonly #number: number;
   #slab!: Slab;
+  /** A part of the slab was handed out. */
+  #isShared = false;
 
   constructor(reusesViews: boolean) {
     this.reusesViews = reusesViews;
@@ -80,7 +82,7 @@ export class Batch {
 
   /** Has events written into it; what `write` returned, once the slab is large enough. */
   fill(write: Write, first: number, second: number): number {
-    if (this.#slab.length > LARGEST_KEPT) this.#replaceSlab(SLAB_BYTES);
+    this.rest();
     let result = write(this.#number, first, second);
     while (result & Result.NeedsSlab) {
       const needed = this.descriptors[0] as number;
@@ -108,14 +110,26 @@ export class Batch {
 
   /** Bytes that the caller may keep, unless this batch reuses its views. */
   view(start: number, end: number): Buffer {
-    return start === end ? Buffer.alloc(0) : this.#slab.subarray(start, end);
+    if (start === end) return Buffer.alloc(0);
+    if (!this.#isShared && (this.reusesViews || end - start < this.#slab.length)) this.#share();
+    return this.#slab.subarray(start, end);
+  }
+
+  /** Lets go of memory that only a very large message needed. */
+  rest(): void {
+    if (this.#slab.length > LARGEST_KEPT) this.#replaceSlab(SLAB_BYTES);
+  }
+
+  /** Whoever transferred one message would take the others along: Node marks its own pool so. */
+  #share(): void {
+    this.#isShared = true;
+    markAsUntransferable(this.#slab.buffer);
   }
 
   #replaceSlab(bytes: number): void {
     // Slow: not from Node's shared pool, whose neighbours a kept view would pin.
     this.#slab = Buffer.allocUnsafeSlow(bytes) as Slab;
-    // As Node does with its pool: whoever transferred one message would take those behind it along.
-    if (bytes === SLAB_BYTES || this.reusesViews) markAsUntransferable(this.#slab.buffer);
+    this.#isShared = false;
     this.#native.setSlab(this.#slab);
   }
 }
@@ -130,5 +144,6 @@ export function borrowBatch(reusesViews: boolean): Batch {
 
 /** Gives a batch back once its events have been delivered. */
 export function returnBatch(batch: Batch): void {
+  batch.rest();
   (batch.reusesViews ? reused : kept).push(batch);
 }

@@ -23,7 +23,8 @@ export interface S9WebSocketClientHandler<C, T extends string | Buffer = string>
   /**
    * A binary message, whole; the bytes are yours to keep, unless `reuseBuffers` is set.
    *
-   * One of up to 32 KiB shares its memory with others: copy it to transfer it to another thread.
+   * One of up to 64 KiB may share its memory with others, and then cannot be transferred to another
+   * thread: copy it.
    */
   onBinaryMessage?(client: C, data: Buffer): void;
   /** A ping; the pong needs no doing of yours. */
