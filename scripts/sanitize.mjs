@@ -20,6 +20,7 @@ const CONNECTED = [
   'direct_sending',
   'faults',
   'lingering',
+  'pace',
   'scripted',
   'scripted_sending',
 ];

@@ -93,8 +93,8 @@ export interface HandlerOptionsInit extends CommonOptionsInit {
    * Whether a `Buffer` is good only until the callback that it is given to returns: later ones are
    * written over it, so copy what you keep, and what you need after an `await`. Default false.
    *
-   * Of large messages twice as many a second are then received, without work for the garbage
-   * collector.
+   * Half as many messages again of 1 KiB and more are then received in a second, without work for
+   * the garbage collector.
    */
   reuseBuffers?: boolean;
 }
