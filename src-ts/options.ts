@@ -265,7 +265,7 @@ abstract class HandlerOptionsBuilder<Init extends HandlerOptionsInit> extends Op
   }
 }
 
-/** Options of the non-blocking client, and of the async one, to be chained. */
+/** Options of the non-blocking client, and all but `reuseBuffers` of the async one, to be chained. */
 export class NonBlockingOptions extends HandlerOptionsBuilder<NonBlockingOptionsInit> {
   constructor() {
     super('nonBlocking');

@@ -1,7 +1,7 @@
 //! The events of a client on their way from its thread to the environments that receive them.
 //!
 //! The thread writes them into chunks as batches hold them, so that receiving is copying: no event
-//! passes a channel by itself, and the thread never waits for JavaScript.
+//! passes a channel by itself, and the thread never waits here for JavaScript.
 
 use std::{
     collections::VecDeque,

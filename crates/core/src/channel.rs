@@ -107,8 +107,9 @@ impl ControlSender {
         self.link.abandon();
     }
 
-    /// Tells the client's thread, of which [`EventSink::waiting_bytes`](crate::EventSink::waiting_bytes)
-    /// speaks, how many bytes are still to be received: a pause ends early. Costs one load otherwise.
+    /// Tells the client's thread how many of the bytes that
+    /// [`EventSink::waiting_bytes`](crate::EventSink::waiting_bytes) counts are still to be received: its pause
+    /// ends once they are few. Costs one load where it does not pause.
     pub fn note_received(&self, waiting: usize) {
         if self.link.is_paused() && may_go_on(waiting) {
             self.link.resume();
