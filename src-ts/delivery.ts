@@ -119,7 +119,7 @@ export class Delivery<C> {
       core.backlog = index < messages ? messages - 1 - index + beyond : 0;
       switch (descriptors[at]) {
         case Kind.TextAscii:
-          handler.onTextMessage?.(client, batch.latin1(start, end));
+          handler.onTextMessage?.(client, batch.ascii(index, start, end));
           break;
         case Kind.Binary:
           handler.onBinaryMessage?.(client, batch.view(start, end));

@@ -36,7 +36,7 @@ export function readEvent(
     case Kind.Activated:
       return { type: 'activated', receivedAt };
     case Kind.TextAscii:
-      return { type: 'textMessage', data: batch.latin1(start, end), receivedAt };
+      return { type: 'textMessage', data: batch.ascii(index, start, end), receivedAt };
     case Kind.TextUtf16:
       return { type: 'textMessage', data: batch.utf16(start, end), receivedAt };
     case Kind.TextUtf8:
