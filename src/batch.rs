@@ -14,7 +14,7 @@ use napi::{
     sys,
 };
 use napi_derive::napi;
-use s9_websocket_core::{CloseFrame, Error, WebSocketEvent};
+use s9_websocket_core::{CloseFrame, Error, MessageKind, WebSocketEvent};
 
 use crate::{
     clock::Clock,
@@ -231,12 +231,11 @@ impl BatchWriter<'_> {
 
     pub(crate) fn write(&mut self, event: WebSocketEvent, at: Instant) -> Written {
         let Parts { kind, payload, code, error } = Parts::of(event, self.text_as_buffer);
-        let (needed, placed) = match kind.wide_text(&payload) {
-            Some(text) => (wide_text::room_for(text.len()), self.place_wide(text)),
-            None => (payload.len(), self.place(&payload).map(|offset| (offset, payload.len()))),
-        };
-        let Some((offset, length)) = placed else {
-            self.needed = Some(needed);
+        if !self.write_payload(kind, &payload, code, at) {
+            self.needed = Some(match kind.wide_text(&payload) {
+                Some(text) => wide_text::room_for(text.len()),
+                None => payload.len(),
+            });
             return Written::NoRoom(match kind {
                 Kind::AsciiText | Kind::Utf8Text | Kind::WideText | Kind::TextBuffer => {
                     WebSocketEvent::TextMessage(payload)
@@ -249,13 +248,30 @@ impl BatchWriter<'_> {
                 // The others have no payload.
                 _ => WebSocketEvent::BinaryMessage(payload),
             });
+        }
+        error.map_or(Written::Whole, Written::Error)
+    }
+
+    /// Writes a message whose bytes stay where they are; whether it fits.
+    pub(crate) fn copy_message(&mut self, kind: MessageKind, payload: &[u8], at: Instant) -> bool {
+        self.has_room()
+            && self.write_payload(Kind::of_message(kind, payload, self.text_as_buffer), payload, 0, at)
+    }
+
+    /// Writes an event for which there is a descriptor left; whether its payload fits.
+    #[inline]
+    fn write_payload(&mut self, kind: Kind, payload: &[u8], code: u16, at: Instant) -> bool {
+        let placed = match kind.wide_text(payload) {
+            Some(text) => self.place_wide(text),
+            None => self.place(payload).map(|offset| (offset, payload.len())),
         };
+        let Some((offset, length)) = placed else { return false };
         if kind.is_viewed() && !payload.is_empty() {
             self.batch.note_view();
         }
         let row = [kind as u32, offset as u32, length as u32, u32::from(code)];
         self.describe(&[row], &[self.batch.clock.milliseconds(at)]);
-        error.map_or(Written::Whole, Written::Error)
+        true
     }
 
     /// Whether nothing has been written.

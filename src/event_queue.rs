@@ -13,7 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use s9_websocket_core::{Error, EventSink, WebSocketEvent};
+use s9_websocket_core::{Error, EventSink, MessageKind, WebSocketEvent};
 
 use crate::batch::{BatchWriter, Row, aligned};
 use crate::clock::Clock;
@@ -173,33 +173,42 @@ impl State {
 }
 
 impl Chunk {
-    fn push(&mut self, parts: Parts, time: f64) {
-        self.bytes.resize(aligned(self.bytes.len()), 0);
-        let mut place = (self.bytes.len(), parts.payload.len());
-        let mut kind = parts.kind as u32;
-        let written = match parts.wide_text() {
-            Some(text) => wide_text::room_for(text.len()),
-            None => parts.payload.len(),
+    fn push(&mut self, Parts { kind, payload, code, error }: Parts, time: f64) {
+        if self.copy(kind, &payload, code, time) {
+            self.error = error.or_else(|| self.error.take());
+            return;
+        }
+        let payload = kind.wide_text(&payload).map_or_else(|| payload.clone(), wide_text::widened);
+        self.describe(kind as u32 | IS_LARGE, self.bytes.len(), payload.len(), code, time);
+        self.large.push_back(payload);
+    }
+
+    /// Appends an event by a copy of its payload, unless that is a large one; whether it did.
+    fn copy(&mut self, kind: Kind, payload: &[u8], code: u16, time: f64) -> bool {
+        let start = aligned(self.bytes.len());
+        let (offset, length) = match kind.wide_text(payload) {
+            Some(text) if wide_text::room_for(text.len()) >= LARGE => return false,
+            Some(text) => {
+                self.bytes.resize(start + wide_text::room_for(text.len()), 0);
+                let (unaligned, length) = wide_text::widen(text, &mut self.bytes[start..]);
+                self.bytes.truncate(start + unaligned + length);
+                (start + unaligned, length)
+            }
+            None if payload.len() >= LARGE => return false,
+            None => {
+                self.bytes.resize(start, 0);
+                self.bytes.extend_from_slice(payload);
+                (start, payload.len())
+            }
         };
-        if written >= LARGE {
-            let payload = parts.wide_text().map_or_else(|| parts.payload.clone(), wide_text::widened);
-            place.1 = payload.len();
-            self.large.push_back(payload);
-            kind |= IS_LARGE;
-        } else if let Some(text) = parts.wide_text() {
-            self.bytes.resize(place.0 + written, 0);
-            let (unaligned, length) = wide_text::widen(text, &mut self.bytes[place.0..]);
-            place = (place.0 + unaligned, length);
-            self.bytes.truncate(place.0 + length);
-        } else {
-            self.bytes.extend_from_slice(&parts.payload);
-        }
-        self.waiting += place.1;
-        self.rows.push([kind, place.0 as u32, place.1 as u32, u32::from(parts.code)]);
+        self.describe(kind as u32, offset, length, code, time);
+        true
+    }
+
+    fn describe(&mut self, kind: u32, offset: usize, length: usize, code: u16, time: f64) {
+        self.waiting += length;
+        self.rows.push([kind, offset as u32, length as u32, u32::from(code)]);
         self.times.push(time);
-        if parts.error.is_some() {
-            self.error = parts.error;
-        }
     }
 
     /// Whether all of another chunk fits behind what is in this one.
@@ -301,14 +310,34 @@ impl QueueSink {
     fn is_orphaned(&self) -> bool {
         Arc::strong_count(&self.queue) == 1
     }
+
+    /// The chunk for one event more.
+    fn chunk(&mut self) -> &mut Chunk {
+        if self.chunk.rows.len() >= CHUNK_EVENTS || self.chunk.bytes.len() >= CHUNK_BYTES {
+            self.publish();
+        }
+        &mut self.chunk
+    }
 }
 
 impl EventSink for QueueSink {
     fn put(&mut self, event: WebSocketEvent, at: Instant) {
-        if self.chunk.rows.len() >= CHUNK_EVENTS || self.chunk.bytes.len() >= CHUNK_BYTES {
-            self.publish();
+        let (parts, time) = (Parts::of(event, self.text_as_buffer), self.clock.milliseconds(at));
+        self.chunk().push(parts, time);
+    }
+
+    fn copies_messages(&self) -> bool {
+        true
+    }
+
+    fn copy_message(&mut self, kind: MessageKind, payload: &[u8], at: Instant) -> bool {
+        // Before it is looked at whether it is ASCII: that takes a while.
+        if payload.len() >= LARGE {
+            return false;
         }
-        self.chunk.push(Parts::of(event, self.text_as_buffer), self.clock.milliseconds(at));
+        let (kind, time) =
+            (Kind::of_message(kind, payload, self.text_as_buffer), self.clock.milliseconds(at));
+        self.chunk().copy(kind, payload, 0, time)
     }
 
     fn publish(&mut self) {

@@ -1,7 +1,7 @@
 //! What an event is written as: a kind, a payload and a code. Knows no batch.
 
 use bytes::Bytes;
-use s9_websocket_core::{CloseFrame, Error, WebSocketEvent};
+use s9_websocket_core::{CloseFrame, Error, MessageKind, WebSocketEvent};
 
 use crate::wide_text;
 
@@ -28,8 +28,19 @@ impl Kind {
         VIEWED.contains(&(self as u32))
     }
 
+    /// What a message is written as.
+    pub(crate) fn of_message(kind: MessageKind, payload: &[u8], text_as_buffer: bool) -> Self {
+        match kind {
+            MessageKind::Binary => Self::Binary,
+            MessageKind::Text if text_as_buffer => Self::TextBuffer,
+            MessageKind::Text if payload.is_ascii() => Self::AsciiText,
+            MessageKind::Text if wide_text::is_wanted() => Self::WideText,
+            MessageKind::Text => Self::Utf8Text,
+        }
+    }
+
     /// The payload of an event of this kind as text to be widened, if it is one.
-    pub(crate) fn wide_text(self, payload: &Bytes) -> Option<&str> {
+    pub(crate) fn wide_text(self, payload: &[u8]) -> Option<&str> {
         // SAFETY: the core gives out as text only what it knows to be UTF-8.
         matches!(self, Self::WideText).then(|| unsafe { str::from_utf8_unchecked(payload) })
     }
@@ -50,26 +61,12 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    /// The text to be widened, if it is one.
-    pub(crate) fn wide_text(&self) -> Option<&str> {
-        self.kind.wide_text(&self.payload)
-    }
-
     pub(crate) fn of(event: WebSocketEvent, text_as_buffer: bool) -> Self {
         let plain = |kind, payload| Self { kind, payload, code: 0, error: None };
         match event {
             WebSocketEvent::Activated => plain(Kind::Activated, Bytes::new()),
             WebSocketEvent::TextMessage(text) => {
-                let kind = if text_as_buffer {
-                    Kind::TextBuffer
-                } else if text.is_ascii() {
-                    Kind::AsciiText
-                } else if wide_text::is_wanted() {
-                    Kind::WideText
-                } else {
-                    Kind::Utf8Text
-                };
-                plain(kind, text)
+                plain(Kind::of_message(MessageKind::Text, &text, text_as_buffer), text)
             }
             WebSocketEvent::BinaryMessage(data) => plain(Kind::Binary, data),
             WebSocketEvent::Ping(data) => plain(Kind::Ping, data),

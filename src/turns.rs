@@ -3,7 +3,9 @@
 use std::time::Instant;
 
 use napi::Env;
-use s9_websocket_core::{ReceivedEvent, S9WebSocketClientHandler, Session, Turn, Wait, WebSocketEvent, turn};
+use s9_websocket_core::{
+    MessageKind, ReceivedEvent, S9WebSocketClientHandler, Session, Turn, Wait, WebSocketEvent, turn,
+};
 
 use crate::{
     batch::{BatchWriter, IDLE, Memory, Written},
@@ -127,6 +129,14 @@ impl BatchHandler<'_> {
 impl S9WebSocketClientHandler<Session> for BatchHandler<'_> {
     fn on_event(&mut self, session: &mut Session, event: WebSocketEvent) {
         self.write(ReceivedEvent { event, at: session.received_at() });
+    }
+
+    fn copies_messages(&self) -> bool {
+        true
+    }
+
+    fn copy_message(&mut self, kind: MessageKind, payload: &[u8], at: Instant) -> bool {
+        !self.holds() && self.writer.copy_message(kind, payload, at)
     }
 
     fn has_room(&mut self) -> bool {

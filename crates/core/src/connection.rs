@@ -21,9 +21,9 @@ use tungstenite::{
 
 use self::{reader::Reader, writer::write_frame};
 use crate::{
-    deflate::{Codec, Inbound, MessageKind, PerMessageDeflateAgreement, PerMessageDeflateOptions},
+    deflate::{Codec, Inbound, PerMessageDeflateAgreement, PerMessageDeflateOptions},
     error::{Error, Result},
-    event::{CloseFrame, WebSocketEvent},
+    event::{CloseFrame, MessageKind, WebSocketEvent},
     outbound::Outbound,
 };
 
@@ -322,6 +322,22 @@ impl<S: Read + Write> Connection<S> {
         self.read()
     }
 
+    /// Offers messages that have been read whole and come uncompressed, until one is not taken; how many were.
+    /// Reads nothing. A [`step`](Self::step) gives out what is left.
+    pub(crate) fn offer_messages(&mut self, mut take: impl FnMut(MessageKind, &[u8]) -> bool) -> usize {
+        if !self.activated || self.codec.is_some() || !matches!(self.state, State::Open) || !self.wants_read()
+        {
+            return 0;
+        }
+        self.reader.offer_messages(|kind, payload| {
+            let is_taken = take(kind, payload);
+            if is_taken {
+                trace_message(kind, payload);
+            }
+            is_taken
+        })
+    }
+
     /// Sends what is pending without reading, and arms the deadline that a step would arm.
     pub(crate) fn flush(&mut self, now: Instant) {
         if !self.is_over() {
@@ -594,10 +610,7 @@ impl<S: Read + Write> Connection<S> {
         if self.codec.is_some() {
             return self.open(kind, payload);
         }
-        match kind {
-            MessageKind::Text => text_message(payload),
-            MessageKind::Binary => binary_message(payload),
-        }
+        message(kind, payload)
     }
 
     /// Gives out a message of a connection with compression, inflated if it came compressed.
@@ -605,8 +618,7 @@ impl<S: Read + Write> Connection<S> {
         let compressed = self.stream.stream_mut().next_message();
         let Some(codec) = &mut self.codec else { return Step::Idle };
         match codec.open((kind, received), compressed, self.limits.max_message_size) {
-            Ok((MessageKind::Text, text)) => text_message(text),
-            Ok((MessageKind::Binary, data)) => binary_message(data),
+            Ok((kind, inflated)) => message(kind, inflated),
             Err(error) => {
                 let code = match error {
                     Error::MessageTooLarge { .. } => CloseCode::Size,
@@ -775,14 +787,19 @@ impl<S: Read + Write> Connection<S> {
     }
 }
 
-fn text_message(text: Bytes) -> Step {
-    tracing::trace!(bytes = text.len(), "text message");
-    Step::Event(WebSocketEvent::TextMessage(text))
+fn message(kind: MessageKind, payload: Bytes) -> Step {
+    trace_message(kind, &payload);
+    Step::Event(match kind {
+        MessageKind::Text => WebSocketEvent::TextMessage(payload),
+        MessageKind::Binary => WebSocketEvent::BinaryMessage(payload),
+    })
 }
 
-fn binary_message(data: Bytes) -> Step {
-    tracing::trace!(bytes = data.len(), "binary message");
-    Step::Event(WebSocketEvent::BinaryMessage(data))
+fn trace_message(kind: MessageKind, payload: &[u8]) {
+    match kind {
+        MessageKind::Text => tracing::trace!(bytes = payload.len(), "text message"),
+        MessageKind::Binary => tracing::trace!(bytes = payload.len(), "binary message"),
+    }
 }
 
 /// Frees what this thread's connections share: whoever needs it next makes it anew.

@@ -54,6 +54,20 @@ impl WebSocketEvent {
     }
 }
 
+/// The two kinds of message (RFC 6455, section 5.6).
+///
+/// ```
+/// use s9_websocket_core::MessageKind;
+/// assert_ne!(MessageKind::Text, MessageKind::Binary);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessageKind {
+    /// Its bytes are valid UTF-8.
+    Text,
+    /// Any bytes.
+    Binary,
+}
+
 /// Code and reason of a Close frame (RFC 6455, section 5.5.1).
 ///
 /// ```

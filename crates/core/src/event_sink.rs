@@ -4,7 +4,7 @@ use std::{collections::VecDeque, time::Instant};
 
 use crossbeam_channel::Sender;
 
-use crate::event::WebSocketEvent;
+use crate::event::{MessageKind, WebSocketEvent};
 
 /// Takes the events of a client that runs on a thread, on that thread.
 ///
@@ -30,6 +30,19 @@ use crate::event::WebSocketEvent;
 pub trait EventSink: Send + 'static {
     /// Takes an event whose bytes were read at `at`. Must not block.
     fn put(&mut self, event: WebSocketEvent, at: Instant);
+
+    /// Whether messages are offered to [`copy_message`](Self::copy_message) before [`put`](Self::put) is given
+    /// them.
+    fn copies_messages(&self) -> bool {
+        false
+    }
+
+    /// Copies a message whose bytes, read at `at`, are good for this call only; whether it did. If not,
+    /// [`put`](Self::put) is given it next. Must not block.
+    fn copy_message(&mut self, kind: MessageKind, payload: &[u8], at: Instant) -> bool {
+        let _ = (kind, payload, at);
+        false
+    }
 
     /// Shows receivers what was put since the last call: at the end of each turn that put something.
     fn publish(&mut self) {}

@@ -1,10 +1,12 @@
 //! The callbacks of a client that calls back.
 
+use std::time::Instant;
+
 use bytes::Bytes;
 
 use crate::{
     error::Error,
-    event::{CloseFrame, WebSocketEvent},
+    event::{CloseFrame, MessageKind, WebSocketEvent},
 };
 
 /// What happens on a connection, told by callbacks on the thread that runs the loop.
@@ -103,6 +105,22 @@ pub trait S9WebSocketClientHandler<C> {
     /// Whether what [`on_event`](Self::on_event) is given is acted on after the turn only. The end of the
     /// connection then gets a turn of its own, so that the messages before it can still be answered.
     fn acts_later(&self) -> bool {
+        false
+    }
+
+    /// Whether messages are offered to [`copy_message`](Self::copy_message) before [`on_event`](Self::on_event)
+    /// is given them.
+    fn copies_messages(&self) -> bool {
+        false
+    }
+
+    /// Copies a message whose bytes, read at `at`, are good for this call only; whether it did. If not,
+    /// [`on_event`](Self::on_event) is given it next.
+    ///
+    /// For a handler that stores what it is given and acts on it after the turn: a payload of its own costs more
+    /// than a copy of a few hundred bytes does.
+    fn copy_message(&mut self, kind: MessageKind, payload: &[u8], at: Instant) -> bool {
+        let _ = (kind, payload, at);
         false
     }
 

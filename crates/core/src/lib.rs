@@ -41,7 +41,7 @@ pub use connect::{Canceller, UpgradeResponse};
 pub use connection::{Connection, Limits, Sent, Step};
 pub use deflate::{PerMessageDeflateAgreement, PerMessageDeflateOptions};
 pub use error::{Error, ErrorCode, RefusedUpgrade, Result};
-pub use event::{CloseFrame, ControlMessage, WebSocketEvent};
+pub use event::{CloseFrame, ControlMessage, MessageKind, WebSocketEvent};
 pub use event_signal::{EventSignal, Listener};
 pub use event_sink::{EventSink, ReceivedEvent};
 pub use handler::S9WebSocketClientHandler;

@@ -90,6 +90,15 @@ where
             client.as_mut().note_full();
             return Turn::Full;
         }
+        if handler.copies_messages() {
+            let copied =
+                client.as_mut().offer_messages(|kind, payload, at| handler.copy_message(kind, payload, at));
+            if copied > 0 {
+                events += copied;
+                // Is there room for more?
+                continue;
+            }
+        }
         match client.as_mut().step() {
             Step::Event(event) => {
                 events += 1;

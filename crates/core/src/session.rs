@@ -8,7 +8,7 @@ use crate::{
     connect::{Canceller, UpgradeResponse, Upgraded, connect},
     connection::{self, Connection, Limits, Sent, Step},
     error::{Error, Result},
-    event::{CloseFrame, ControlMessage},
+    event::{CloseFrame, ControlMessage, MessageKind},
     options::{BlockingOptions, ConnectionOptions, NonBlockingOptions},
     socket::S9Socket,
     transport::{self, Transport},
@@ -503,6 +503,19 @@ impl Session {
             while self.longest_wait.is_none() && self.keep_writing() {}
         }
         Ok(if self.buffered_amount() == 0 { Sent::Flushed } else { Sent::Queued })
+    }
+
+    /// Offers messages that have been read already, with when that was, until one is not taken; how many were.
+    pub(crate) fn offer_messages(
+        &mut self,
+        mut take: impl FnMut(MessageKind, &[u8], Instant) -> bool,
+    ) -> usize {
+        let at = self.received_at();
+        let taken = self.connection.offer_messages(|kind, payload| take(kind, payload, at));
+        if taken > 0 {
+            self.waiting_since = None;
+        }
+        taken
     }
 
     pub(crate) fn step(&mut self) -> Step {

@@ -9,7 +9,7 @@ use crate::{
     channel::{ControlSender, commands},
     connect::UpgradeResponse,
     error::{Error, Result},
-    event::{CloseFrame, ControlMessage, WebSocketEvent},
+    event::{CloseFrame, ControlMessage, MessageKind, WebSocketEvent},
     event_signal::EventSignal,
     event_sink::EventSink,
     handler::S9WebSocketClientHandler,
@@ -224,6 +224,17 @@ impl<S: EventSink> S9WebSocketClientHandler<Session> for ThreadHandler<S> {
         self.was_full =
             self.is_end_held || self.is_far_ahead() || !self.sink.as_mut().is_some_and(S::has_room);
         !self.was_full
+    }
+
+    fn copies_messages(&self) -> bool {
+        self.sink.as_ref().is_some_and(S::copies_messages)
+    }
+
+    fn copy_message(&mut self, kind: MessageKind, payload: &[u8], at: Instant) -> bool {
+        let is_copied =
+            self.has_room() && self.sink.as_mut().is_some_and(|sink| sink.copy_message(kind, payload, at));
+        self.is_unpublished |= is_copied;
+        is_copied
     }
 
     fn acts_later(&self) -> bool {

@@ -16,7 +16,7 @@ const ALLOWED: [(&str, &[&str]); 23] = [
     ("outbound", &[]),
     ("event", &["error"]),
     ("tls_options", &["error"]),
-    ("deflate", &["error"]),
+    ("deflate", &["error", "event"]),
     ("socket", &["error"]),
     ("options", &["deflate", "error", "tls_options"]),
     ("upgrade", &["deflate", "error", "options"]),

@@ -27,7 +27,7 @@ use super::{
     frame_buffer::{self, FrameBuffer, LARGE},
     partial_text::{PartialText, whole_characters},
 };
-use crate::deflate::MessageKind;
+use crate::event::MessageKind;
 
 /// Of a server's frame (RFC 6455, section 5.2).
 const LONGEST_HEADER: usize = 10;
@@ -105,26 +105,51 @@ impl Reader {
     /// [`advance`](Self::advance) goes on.
     #[inline]
     pub(super) fn take_message(&mut self) -> Option<(MessageKind, Bytes)> {
+        let (kind, header) = self.whole_message()?;
+        let buffer = self.buffer.as_mut()?;
+        buffer.skip(header);
+        let payload = buffer.split(self.whole - header);
+        self.whole = 0;
+        self.give_back_if_empty();
+        Some((kind, payload))
+    }
+
+    /// Offers such messages where they are, until one is not taken; how many were.
+    pub(super) fn offer_messages(&mut self, mut take: impl FnMut(MessageKind, &[u8]) -> bool) -> usize {
+        let mut taken = 0;
+        while let Some((kind, header)) = self.whole_message()
+            && let Some(buffer) = &mut self.buffer
+        {
+            if !take(kind, &buffer.unread()[header..self.whole]) {
+                // Its text is not checked once more.
+                self.checked = self.whole;
+                break;
+            }
+            buffer.skip(self.whole);
+            self.whole = 0;
+            taken += 1;
+        }
+        self.give_back_if_empty();
+        taken
+    }
+
+    /// How much of a message of which a part was there before is known to begin valid text; `None` while it is
+    /// not whole.
+    #[cold]
+    fn checked_of_begun(&mut self) -> Option<usize> {
+        let is_whole = self.buffer.as_ref()?.unread().len() >= self.whole;
+        is_whole.then(|| std::mem::take(&mut self.checked))
+    }
+
+    /// The kind of the message at the front and the length of its header, where it is one frame and whole:
+    /// `self.whole` bytes, and text if it says so.
+    #[inline(always)]
+    fn whole_message(&mut self) -> Option<(MessageKind, usize)> {
         if self.foreign > 0 {
             return None;
         }
-        if self.whole > 0 { self.take_begun() } else { self.take(0) }
-    }
-
-    /// Takes a message of which a part was there before.
-    #[cold]
-    fn take_begun(&mut self) -> Option<(MessageKind, Bytes)> {
-        if self.buffer.as_ref()?.unread().len() < self.whole {
-            return None;
-        }
-        let checked = std::mem::take(&mut self.checked);
-        self.take(checked)
-    }
-
-    #[inline(always)]
-    fn take(&mut self, checked: usize) -> Option<(MessageKind, Bytes)> {
-        let buffer = self.buffer.as_mut()?;
-        let unread = buffer.unread();
+        let checked = if self.whole > 0 { self.checked_of_begun()? } else { 0 };
+        let unread = self.buffer.as_ref()?.unread();
         let (kind, header, payload) = match Front::of(unread) {
             Front::Unknown => {
                 self.whole = unread.len() + 1;
@@ -146,11 +171,7 @@ impl Reader {
             self.pass_on();
             return None;
         }
-        buffer.skip(header);
-        let payload = buffer.split(payload);
-        self.whole = 0;
-        self.give_back_if_empty();
-        Some((kind, payload))
+        Some((kind, header))
     }
 
     /// Has tungstenite read what is its own at the front, or reads the stream where that brings nothing;

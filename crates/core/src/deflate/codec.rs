@@ -3,10 +3,13 @@
 use bytes::Bytes;
 
 use super::{
-    deflater::Deflater, inbound::MessageKind, inflater::Inflater, negotiation::PerMessageDeflateAgreement,
+    deflater::Deflater, inflater::Inflater, negotiation::PerMessageDeflateAgreement,
     options::PerMessageDeflateOptions, output::Output,
 };
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    event::MessageKind,
+};
 
 /// What zlib cannot compress for: it has no window of 256 bytes, and one of 512 would refer to bytes
 /// that the peer's inflater no longer has.

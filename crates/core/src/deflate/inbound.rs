@@ -6,6 +6,8 @@ use std::{
     io::{self, Read, Write},
 };
 
+use crate::event::MessageKind;
+
 /// RFC 6455, section 5.2.
 const RSV1: u8 = 0x40;
 const OPCODE: u8 = 0x0f;
@@ -13,13 +15,6 @@ const TEXT: u8 = 1;
 const BINARY: u8 = 2;
 const MASKED: u8 = 0x80;
 const MASK_LENGTH: u64 = 4;
-
-/// The two kinds of message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum MessageKind {
-    Text,
-    Binary,
-}
 
 /// A stream whose reads are followed where compression was agreed on, and plain where not.
 pub(crate) struct Inbound<S> {

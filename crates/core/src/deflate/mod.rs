@@ -13,7 +13,7 @@ mod tests;
 
 pub(crate) use self::{
     codec::Codec,
-    inbound::{Inbound, MessageKind},
+    inbound::Inbound,
     negotiation::{agree, offer},
 };
 pub use self::{negotiation::PerMessageDeflateAgreement, options::PerMessageDeflateOptions};

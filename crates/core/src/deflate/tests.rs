@@ -4,8 +4,11 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use zlib_rs::{Deflate, DeflateFlush};
 
-use super::{inbound::MessageKind::Binary, *};
-use crate::error::{ErrorCode, Result};
+use super::*;
+use crate::{
+    error::{ErrorCode, Result},
+    event::MessageKind::{self, Binary},
+};
 
 const LIMIT: usize = 1 << 20;
 
