@@ -25,6 +25,7 @@ mod options;
 mod outbound;
 mod pace;
 mod run;
+mod scheduling;
 mod session;
 mod socket;
 mod threaded_session;

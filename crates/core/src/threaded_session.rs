@@ -16,6 +16,7 @@ use crate::{
     link::{Commands, Link},
     pace::Pace,
     run::{Turn, turn},
+    scheduling,
     session::{SOCKET, Session},
     socket::S9Socket,
     wait::Waiter,
@@ -99,8 +100,9 @@ impl<S: EventSink> ThreadedSession<S> {
         builder
             .spawn(move || {
                 if let Some(processor) = affinity {
-                    pin_to(processor);
+                    scheduling::pin_to(processor);
                 }
+                scheduling::shorten_slice();
                 let link = handler.commands.give_out(session, waiter.waker());
                 run_on_thread(&link, handler, waiter);
                 drop(end);
@@ -343,12 +345,6 @@ struct EndOfThread(EventSignal);
 impl Drop for EndOfThread {
     fn drop(&mut self) {
         self.0.end();
-    }
-}
-
-fn pin_to(processor: usize) {
-    if !core_affinity::set_for_current(core_affinity::CoreId { id: processor }) {
-        tracing::warn!(processor, "the client's thread could not be pinned");
     }
 }
 

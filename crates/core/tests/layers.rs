@@ -8,10 +8,11 @@ use std::{
 };
 
 /// Every module of the crate and the modules it may use. Nothing may use a module above itself.
-const ALLOWED: [(&str, &[&str]); 23] = [
+const ALLOWED: [(&str, &[&str]); 24] = [
     ("error", &[]),
     ("wait", &[]),
     ("pace", &[]),
+    ("scheduling", &[]),
     ("event_signal", &[]),
     ("outbound", &[]),
     ("event", &["error"]),
@@ -42,6 +43,7 @@ const ALLOWED: [(&str, &[&str]); 23] = [
             "link",
             "pace",
             "run",
+            "scheduling",
             "session",
             "socket",
             "wait",
