@@ -32,7 +32,7 @@ pub trait EventSink: Send + 'static {
     fn put(&mut self, event: WebSocketEvent, at: Instant);
 
     /// Whether messages are offered to [`copy_message`](Self::copy_message) before [`put`](Self::put) is given
-    /// them.
+    /// them. Not all are: the first of a read is not, nor what comes in fragments or compressed.
     fn copies_messages(&self) -> bool {
         false
     }

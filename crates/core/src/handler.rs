@@ -109,7 +109,7 @@ pub trait S9WebSocketClientHandler<C> {
     }
 
     /// Whether messages are offered to [`copy_message`](Self::copy_message) before [`on_event`](Self::on_event)
-    /// is given them.
+    /// is given them. Not all are: the first of a read is not, nor what comes in fragments or compressed.
     fn copies_messages(&self) -> bool {
         false
     }

@@ -18,13 +18,14 @@ pub(crate) enum Pace {
     Near,
     /// Waiting for them.
     Pausing { since: Instant },
-    /// It has paused for as long as it may, and does not again before they have caught up.
-    Far,
+    /// It has paused for as long as it may, and does not again before they have received something: fewer bytes
+    /// wait than when it last looked.
+    Far { waiting: usize },
 }
 
 impl Pace {
     /// Whether the thread is not to read with so many bytes waiting.
-    pub(crate) fn pauses(&mut self, waiting: usize, now: impl FnOnce() -> Instant) -> bool {
+    pub(crate) fn pauses(&mut self, waiting: usize, now: impl Fn() -> Instant) -> bool {
         *self = match self {
             Self::Near if waiting < FAR => return false,
             Self::Near => Self::Pausing { since: now() },
@@ -32,9 +33,10 @@ impl Pace {
             Self::Pausing { since } if now().saturating_duration_since(*since) < LONGEST_PAUSE => {
                 return true;
             }
-            Self::Pausing { .. } => Self::Far,
-            Self::Far if waiting < FAR => Self::Near,
-            Self::Far => return false,
+            Self::Pausing { .. } => Self::Far { waiting },
+            Self::Far { .. } if waiting < FAR => Self::Near,
+            Self::Far { waiting: before } if waiting < *before => Self::Pausing { since: now() },
+            Self::Far { .. } => Self::Far { waiting },
         };
         matches!(self, Self::Pausing { .. })
     }
@@ -60,12 +62,15 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_in_vain_is_not_repeated_before_they_have_caught_up() {
+    fn a_pause_in_vain_is_not_repeated_before_they_have_received_something() {
         let (mut pace, now) = (Pace::default(), Instant::now());
         assert!(pace.pauses(FAR, || now));
         assert!(pace.pauses(FAR, || now + LONGEST_PAUSE - Duration::from_nanos(1)));
         assert!(!pace.pauses(FAR, || now + LONGEST_PAUSE));
+        assert!(!pace.pauses(FAR, || unreachable!("nor is the clock read")));
         assert!(!pace.pauses(2 * FAR, || unreachable!("nor is the clock read")));
+        assert!(pace.pauses(2 * FAR - 1, || now));
+        assert!(!pace.pauses(2 * FAR - 1, || now + LONGEST_PAUSE));
         assert!(!pace.pauses(FAR - 1, || unreachable!("nor is the clock read")));
         assert!(pace.pauses(FAR, || now));
     }

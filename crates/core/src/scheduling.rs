@@ -25,7 +25,7 @@ pub(crate) fn shorten_slice() {
 mod linux {
     use std::{io, mem, time::Duration};
 
-    /// The shortest that the scheduler allows; a turn takes a few dozen microseconds at most.
+    /// The shortest that the scheduler allows; most turns take a few dozen microseconds.
     pub(super) const SLICE: Duration = Duration::from_micros(100);
     const THIS_THREAD: libc::pid_t = 0;
     const NO_FLAGS: libc::c_uint = 0;
