@@ -15,6 +15,7 @@ const CONNECTED = [
   'async_client',
   'callbacks',
   'clients',
+  'copying',
   'deflate',
   'deflate_upgrade',
   'direct_sending',
