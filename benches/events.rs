@@ -31,15 +31,8 @@ use s9_websocket_core::{EventSink, MessageKind, WebSocketEvent};
 /// What one read of the kernel brings.
 const READ: usize = 64 << 10;
 
-fn event(kind: MessageKind, payload: Bytes) -> WebSocketEvent {
-    match kind {
-        MessageKind::Text => WebSocketEvent::TextMessage(payload),
-        MessageKind::Binary => WebSocketEvent::BinaryMessage(payload),
-    }
-}
-
-/// Every message of a read, copied or put. Of a client that nobody receives from any more, so that publishing forgets
-/// them: the memory is as warm as where JavaScript keeps up.
+/// Every message of a read, copied or put. Of a client that nobody receives from any more, so that publishing
+/// forgets them: the memory is as warm as where JavaScript keeps up.
 fn laid_out(criterion: &mut Criterion) {
     wide_text::widen_text(true);
     let queue = Arc::new(EventQueue::default());
@@ -61,7 +54,7 @@ fn laid_out(criterion: &mut Criterion) {
                 bencher.iter(|| {
                     for _ in 0..count {
                         if !sink.copy_message(kind, &payload, at) {
-                            sink.put(event(kind, payload.clone()), at);
+                            sink.put(WebSocketEvent::message(kind, payload.clone()), at);
                         }
                     }
                     sink.publish();

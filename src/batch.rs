@@ -252,10 +252,10 @@ impl BatchWriter<'_> {
         error.map_or(Written::Whole, Written::Error)
     }
 
-    /// Writes a message whose bytes stay where they are; whether it fits.
+    /// Writes a message for which there is a descriptor left and whose bytes stay where they are; whether it
+    /// fits.
     pub(crate) fn copy_message(&mut self, kind: MessageKind, payload: &[u8], at: Instant) -> bool {
-        self.has_room()
-            && self.write_payload(Kind::of_message(kind, payload, self.text_as_buffer), payload, 0, at)
+        self.write_payload(Kind::of_message(kind, payload, self.text_as_buffer), payload, 0, at)
     }
 
     /// Writes an event for which there is a descriptor left; whether its payload fits.

@@ -178,7 +178,10 @@ impl Chunk {
             self.error = error.or_else(|| self.error.take());
             return;
         }
-        let payload = kind.wide_text(&payload).map_or_else(|| payload.clone(), wide_text::widened);
+        let payload = match kind.wide_text(&payload) {
+            Some(text) => wide_text::widened(text),
+            None => payload,
+        };
         self.describe(kind as u32 | IS_LARGE, self.bytes.len(), payload.len(), code, time);
         self.large.push_back(payload);
     }

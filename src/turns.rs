@@ -136,7 +136,7 @@ impl S9WebSocketClientHandler<Session> for BatchHandler<'_> {
     }
 
     fn copy_message(&mut self, kind: MessageKind, payload: &[u8], at: Instant) -> bool {
-        !self.holds() && self.writer.copy_message(kind, payload, at)
+        self.has_room() && self.writer.copy_message(kind, payload, at)
     }
 
     fn has_room(&mut self) -> bool {

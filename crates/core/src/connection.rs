@@ -789,10 +789,7 @@ impl<S: Read + Write> Connection<S> {
 
 fn message(kind: MessageKind, payload: Bytes) -> Step {
     trace_message(kind, &payload);
-    Step::Event(match kind {
-        MessageKind::Text => WebSocketEvent::TextMessage(payload),
-        MessageKind::Binary => WebSocketEvent::BinaryMessage(payload),
-    })
+    Step::Event(WebSocketEvent::message(kind, payload))
 }
 
 fn trace_message(kind: MessageKind, payload: &[u8]) {

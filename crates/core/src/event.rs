@@ -42,6 +42,14 @@ pub enum WebSocketEvent {
 }
 
 impl WebSocketEvent {
+    /// A message of this kind; text has to be valid UTF-8, which is not checked.
+    pub fn message(kind: MessageKind, payload: Bytes) -> Self {
+        match kind {
+            MessageKind::Text => Self::TextMessage(payload),
+            MessageKind::Binary => Self::BinaryMessage(payload),
+        }
+    }
+
     /// Bytes of its payload, for the bound on what waits.
     pub(crate) fn payload_size(&self) -> usize {
         match self {

@@ -58,8 +58,9 @@ pub trait EventSink: Send + 'static {
     /// Bytes of the payloads that wait to be received, for a sink whose receivers tell the thread how they get
     /// on, by [`ControlSender::note_received`](crate::ControlSender::note_received).
     ///
-    /// A thread that is far ahead of them pauses, a millisecond at most: what has waited behind half a
-    /// megabyte is no longer in the processor's cache. With 0, as by default, it never does.
+    /// A thread that is far ahead of them pauses, a millisecond at most, and after that not again before they
+    /// have received something: what has waited behind half a megabyte is no longer in the processor's cache.
+    /// With 0, as by default, it never does.
     fn waiting_bytes(&mut self) -> usize {
         0
     }

@@ -15,12 +15,8 @@ use s9_websocket_core::*;
 use script::{BINARY, CONTINUATION, PING, TEXT, close_frame, frame, frames_up_to_close, line, raw_frame};
 use server::*;
 
-fn event(kind: MessageKind, payload: &[u8]) -> WebSocketEvent {
-    let payload = Bytes::copy_from_slice(payload);
-    match kind {
-        MessageKind::Text => WebSocketEvent::TextMessage(payload),
-        MessageKind::Binary => WebSocketEvent::BinaryMessage(payload),
-    }
+fn message(kind: MessageKind, payload: &[u8]) -> WebSocketEvent {
+    WebSocketEvent::message(kind, Bytes::copy_from_slice(payload))
 }
 
 /// Copies messages but for some, and has room for a few events a turn.
@@ -59,7 +55,7 @@ impl S9WebSocketClientHandler<Session> for Copier {
         }
         self.left_in_turn -= 1;
         self.copied += 1;
-        self.lines.push(line(&event(kind, payload)));
+        self.lines.push(line(&message(kind, payload)));
         true
     }
 
@@ -100,7 +96,7 @@ impl EventSink for Small {
     fn copy_message(&mut self, kind: MessageKind, payload: &[u8], _: Instant) -> bool {
         let is_copied = payload.len() < self.limit;
         if is_copied {
-            let _ = self.lines.send((true, line(&event(kind, payload))));
+            let _ = self.lines.send((true, line(&message(kind, payload))));
         }
         is_copied
     }
@@ -136,7 +132,7 @@ fn frames() -> impl Strategy<Value = Vec<(Vec<u8>, Option<String>)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn who_copies_sees_what_was_sent(frames in frames(), leaves in 1..9_usize, room in 1..50_usize, limit in 0..300_usize) {
         let (bytes, told): (Vec<_>, Vec<_>) = frames.into_iter().unzip();
