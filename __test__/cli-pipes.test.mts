@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -357,18 +357,29 @@ test.serial('timestamps_begin_each_line', async t => {
 
 const onLinux = process.platform === 'linux' ? test.serial : test.skip;
 
-onLinux('an_output_that_cannot_be_written_is_told', async t => {
-  const child = spawn(process.execPath, [S9WS, echo.url, '-q', '--send', 'x'], {
+/** What `s9ws` says and how it ends where its output goes to a full disk. */
+async function onFullDisk(args: string[]): Promise<{ code: number; stderr: string }> {
+  const full = openSync('/dev/full', 'w');
+  const child = spawn(process.execPath, [S9WS, ...args], {
     env: plainEnvironment(),
-    stdio: ['ignore', openSync('/dev/full', 'w'), 'pipe'],
+    stdio: ['ignore', full, 'pipe'],
   });
+  closeSync(full);
   let stderr = '';
   child.stderr?.setEncoding('utf8').on('data', text => {
     stderr += text;
   });
   const [code] = await once(child, 'close');
-  t.regex(stderr, /standard output cannot be written: ENOSPC/);
-  t.is(code, 1);
+  return { code, stderr };
+}
+
+onLinux('an_output_that_cannot_be_written_is_told', async t => {
+  // Help is written when the exit code is known already.
+  for (const args of [[echo.url, '-q', '--send', 'x'], ['--help'], ['--version']]) {
+    const { code, stderr } = await onFullDisk(args);
+    t.regex(stderr, /^s9ws: standard output cannot be written: ENOSPC[^\n]*\n$/, String(args));
+    t.is(code, 1, String(args));
+  }
 });
 
 function promise<T>(): [Promise<T>, (value: T) => void] {

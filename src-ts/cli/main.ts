@@ -3,7 +3,7 @@
 // wanted, so that --help and errors need no addon.
 
 import { readCommand } from './command';
-import { exitCodeOfSignal } from './exit-code';
+import { ExitCode, exitCodeOfSignal } from './exit-code';
 import { exitCodeOf, inWords } from './failure';
 import { Output } from './output';
 
@@ -56,5 +56,5 @@ main(output)
   .then(async code => {
     await output.finish();
     // Not left to the event loop: whatever is still open would keep it running.
-    process.exit(code);
+    process.exit(output.failure && code === ExitCode.Done ? ExitCode.Fault : code);
   });

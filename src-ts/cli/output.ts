@@ -92,13 +92,22 @@ export class Output {
     });
   }
 
-  /** Resolves once everything is written, or nobody reads it. */
-  finish(): Promise<void> {
+  /** Resolves once everything is written, or nobody reads it, or it is told why it cannot be. */
+  async finish(): Promise<void> {
     this.flush();
+    if (!this.isGone) await this.#written();
+    if (this.failure) this.note(`s9ws: standard output cannot be written: ${this.failure.message}`);
+    await new Promise<void>(resolve => process.stderr.write('', () => resolve()));
+  }
+
+  /** Resolves once standard output has taken everything, or has failed and `#fail` knows it. */
+  #written(): Promise<void> {
     return new Promise(resolve => {
-      if (this.isGone) return resolve();
       process.stdout.once('error', () => resolve());
-      process.stdout.write('', () => process.stderr.write('', () => resolve()));
+      // Writes that fail are told by their callbacks first, by the event later.
+      process.stdout.write('', error => {
+        if (!error) resolve();
+      });
     });
   }
 

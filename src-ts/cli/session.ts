@@ -244,11 +244,9 @@ export class Session {
     this.#close('failure');
   }
 
-  /** Nobody is interested any more, which is no failure; a full disk is. */
+  /** Nobody is interested any more, which is no failure of ours. */
   #nobodyReads(): void {
-    const { failure } = this.#output;
-    if (failure) this.#output.note(`s9ws: standard output cannot be written: ${failure.message}`);
-    this.#exitCode ??= failure ? ExitCode.Fault : ExitCode.Done;
+    this.#exitCode ??= ExitCode.Done;
     this.#why = 'nobodyReads';
     this.#outbox?.shut();
     if (this.#peer) this.#peer.forceQuit();
