@@ -29,6 +29,11 @@ use super::{
 };
 use crate::event::MessageKind;
 
+/// How a message in one frame begins: FIN, no reserved bits and the kind.
+const WHOLE_TEXT: u8 = 0x81;
+const WHOLE_BINARY: u8 = 0x82;
+/// The bit that says so, before the length.
+const MASKED: u8 = 0x80;
 /// Of a server's frame (RFC 6455, section 5.2).
 const LONGEST_HEADER: usize = 10;
 /// tungstenite zero-fills up to this much before each read (#547).
@@ -301,6 +306,7 @@ impl Reader {
 }
 
 /// What begins with the first of the unread bytes.
+#[derive(Debug, PartialEq)]
 enum Front {
     /// Not the whole header of a frame.
     Unknown,
@@ -311,28 +317,33 @@ enum Front {
 }
 
 impl Front {
+    /// Looks at the header (RFC 6455, section 5.2) in place: tungstenite's parser copies its numbers, and then
+    /// waits until the processor has stored all of the message before.
     #[inline]
     fn of(bytes: &[u8]) -> Self {
-        let mut cursor = Cursor::new(bytes);
-        let (frame, payload) = match FrameHeader::parse(&mut cursor) {
-            Ok(Some(parsed)) => parsed,
-            Ok(None) => return Self::Unknown,
-            Err(_) => return Self::Other,
+        let (kind, length) = match *bytes {
+            [WHOLE_TEXT, length, ..] => (MessageKind::Text, length),
+            [WHOLE_BINARY, length, ..] => (MessageKind::Binary, length),
+            _ => return Self::of_other(bytes),
         };
-        let header = cursor.position() as usize;
-        match frame.opcode {
-            OpCode::Data(Data::Text) if frame.is_final && is_plain(&frame) => {
-                Self::Message { kind: MessageKind::Text, header, payload }
-            }
-            OpCode::Data(Data::Binary) if frame.is_final && is_plain(&frame) => {
-                Self::Message { kind: MessageKind::Binary, header, payload }
-            }
-            _ => Self::Other,
+        let (header, payload) = match length {
+            ..126 => (2, Some(u64::from(length))),
+            126 => (4, bytes[2..].first_chunk().map(|&long| u64::from(u16::from_be_bytes(long)))),
+            127 => (10, bytes[2..].first_chunk().map(|&long| u64::from_be_bytes(long))),
+            MASKED.. => return Self::of_other(bytes),
+        };
+        payload.map_or(Self::Unknown, |payload| Self::Message { kind, header, payload })
+    }
+
+    #[cold]
+    fn of_other(bytes: &[u8]) -> Self {
+        match FrameHeader::parse(&mut Cursor::new(bytes)) {
+            Ok(None) => Self::Unknown,
+            Ok(Some(_)) | Err(_) => Self::Other,
         }
     }
 }
 
-#[inline]
 fn is_plain(frame: &FrameHeader) -> bool {
     !(frame.rsv1 || frame.rsv2 || frame.rsv3) && frame.mask.is_none()
 }
@@ -384,5 +395,40 @@ impl Write for Foreign<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_front_is_what_tungstenite_takes_it_for() {
+        for start in 0..=u16::MAX {
+            let [first, second] = start.to_be_bytes();
+            let numbers =
+                [0x00, 0x7e, 0x7f, 0x80, 0xff].map(|high| [first, second, high, 1, 2, 3, 4, 5, 6, 7, 8]);
+            for (bytes, length) in numbers.iter().flat_map(|bytes| (0..=bytes.len()).map(move |n| (bytes, n)))
+            {
+                let bytes = &bytes[..length];
+                let mut cursor = Cursor::new(bytes);
+                let expected = match FrameHeader::parse(&mut cursor) {
+                    Ok(None) => Front::Unknown,
+                    Ok(Some((frame, payload))) if frame.is_final && is_plain(&frame) => match frame.opcode {
+                        OpCode::Data(Data::Text) => Front::message(MessageKind::Text, &cursor, payload),
+                        OpCode::Data(Data::Binary) => Front::message(MessageKind::Binary, &cursor, payload),
+                        _ => Front::Other,
+                    },
+                    Ok(Some(_)) | Err(_) => Front::Other,
+                };
+                assert_eq!(Front::of(bytes), expected, "{bytes:x?}");
+            }
+        }
+    }
+
+    impl Front {
+        fn message(kind: MessageKind, cursor: &Cursor<&[u8]>, payload: u64) -> Self {
+            Self::Message { kind, header: cursor.position() as usize, payload }
+        }
     }
 }
