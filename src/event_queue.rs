@@ -173,6 +173,16 @@ impl State {
 }
 
 impl Chunk {
+    /// An empty one with the room that another came to need: growing there by and by is copying.
+    fn sized_as(other: &Self) -> Self {
+        Self {
+            rows: Vec::with_capacity(other.rows.len()),
+            times: Vec::with_capacity(other.times.len()),
+            bytes: Vec::with_capacity(other.bytes.len()),
+            ..Self::default()
+        }
+    }
+
     fn push(&mut self, Parts { kind, payload, code, error }: Parts, time: f64) {
         if self.copy(kind, &payload, code, time) {
             self.error = error.or_else(|| self.error.take());
@@ -358,7 +368,7 @@ impl EventSink for QueueSink {
         match state.chunks.back_mut() {
             Some(last) if last.has_room_for(&self.chunk) => last.append(&mut self.chunk),
             _ => {
-                let spare = state.spare.pop().unwrap_or_default();
+                let spare = state.spare.pop().unwrap_or_else(|| Chunk::sized_as(&self.chunk));
                 state.chunks.push_back(std::mem::replace(&mut self.chunk, spare));
             }
         }
