@@ -34,7 +34,7 @@ const READ: usize = 64 << 10;
 /// Every message of a read, copied or put. Of a client that nobody receives from any more, so that publishing
 /// forgets them: the memory is as warm as where JavaScript keeps up.
 fn laid_out(criterion: &mut Criterion) {
-    wide_text::widen_text(true);
+    wide_text::widen_text(u32::MAX);
     let queue = Arc::new(EventQueue::default());
     let capacity = Capacity { events: usize::MAX, bytes: usize::MAX };
     let mut sink = QueueSink::new(&queue, capacity, false);

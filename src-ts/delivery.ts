@@ -125,7 +125,7 @@ export class Delivery<C> {
           handler.onBinaryMessage?.(client, batch.view(start, end));
           break;
         case Kind.TextUtf16:
-          handler.onTextMessage?.(client, batch.utf16(start, end));
+          handler.onTextMessage?.(client, batch.utf16(index, start, end));
           break;
         case Kind.TextUtf8:
           handler.onTextMessage?.(client, batch.utf8(start, end));

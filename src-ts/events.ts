@@ -38,7 +38,7 @@ export function readEvent(
     case Kind.TextAscii:
       return { type: 'textMessage', data: batch.ascii(index, start, end), receivedAt };
     case Kind.TextUtf16:
-      return { type: 'textMessage', data: batch.utf16(start, end), receivedAt };
+      return { type: 'textMessage', data: batch.utf16(index, start, end), receivedAt };
     case Kind.TextUtf8:
       return { type: 'textMessage', data: batch.utf8(start, end), receivedAt };
     case Kind.TextAsBytes:

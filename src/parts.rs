@@ -34,7 +34,7 @@ impl Kind {
             MessageKind::Binary => Self::Binary,
             MessageKind::Text if text_as_buffer => Self::TextBuffer,
             MessageKind::Text if payload.is_ascii() => Self::AsciiText,
-            MessageKind::Text if wide_text::is_wanted() => Self::WideText,
+            MessageKind::Text if wide_text::is_wanted(payload.len()) => Self::WideText,
             MessageKind::Text => Self::Utf8Text,
         }
     }

@@ -1,24 +1,24 @@
 //! Text as UTF-16, which V8 takes over as it is. Knows no batch.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use encoding_rs::mem::convert_str_to_utf16;
 use napi_derive::napi;
 
-/// Whether text with characters beyond ASCII crosses to JavaScript as UTF-16, for all of the process: the
+/// The longest text that crosses to JavaScript as UTF-16 if it is not ASCII, for all of the process: the
 /// threads of clients know no environment.
-static IS_WANTED: AtomicBool = AtomicBool::new(false);
+static LONGEST: AtomicUsize = AtomicUsize::new(0);
 
-/// Says whether text is to come as UTF-16 where it is not ASCII; without it, it comes as UTF-8.
+/// Has text of so many bytes at most come as UTF-16 where it is not ASCII; what is longer comes as UTF-8.
 #[napi(catch_unwind)]
-pub fn widen_text(wanted: bool) {
-    IS_WANTED.store(wanted, Ordering::Relaxed);
+pub fn widen_text(longest: u32) {
+    LONGEST.store(longest as usize, Ordering::Relaxed);
 }
 
-/// Whether JavaScript wants text as UTF-16.
-pub(crate) fn is_wanted() -> bool {
-    IS_WANTED.load(Ordering::Relaxed)
+/// Whether JavaScript wants text of so many bytes as UTF-16.
+pub(crate) fn is_wanted(length: usize) -> bool {
+    length <= LONGEST.load(Ordering::Relaxed)
 }
 
 /// Room that is enough for text of this many bytes, wherever it begins.
