@@ -1,29 +1,61 @@
 // Takes what a channel holds, or waits in the event loop until there is something.
 
+import { availableParallelism } from 'node:os';
+
 import type { Batch, Write } from './batch';
 import type { NativeReceiver } from './native';
+
+/** What `take` is to do where nothing is there. */
+const enum Otherwise {
+  Return = 0,
+  Arm = 1,
+  Look = 2,
+}
+
+/**
+ * How long in milliseconds the event loop stays awake after an event, if the thread that brought it spins
+ * too: waking it takes longer than all else that an answer is made of.
+ */
+const AWAKE = 0.05;
 
 /**
  * Those that wait at present. Native code holds wake functions for as long as the channel lives;
  * were they to hold the channel's users, a client that was dropped would never be collected.
  */
 const waiting = new Set<EventSource>();
+/** How many look again in the next tick. */
+let looking = 0;
+
+/** Several that looked would keep each other waiting. */
+function ifAwake(): Otherwise {
+  return looking === 0 ? Otherwise.Look : Otherwise.Return;
+}
 
 /** The wake-up side of a channel. */
 export class EventSource {
   readonly #native: NativeReceiver;
   readonly #take: Write;
+  /** Where the two share a processor, the event loop would keep it from the thread. */
+  readonly #staysAwake: boolean;
+  #awakeUntil = 0;
+  #isLooking = false;
   #callback: (() => void) | undefined;
   #connected = false;
+  readonly #lookAgain = (): void => {
+    this.#isLooking = false;
+    looking--;
+    this.woken();
+  };
 
   constructor(native: NativeReceiver) {
     this.#native = native;
     this.#take = native.bindTake();
+    this.#staysAwake = native.spins() && availableParallelism() > 1;
   }
 
   /** Takes `max` events at most; returns 0 if there are none. */
   take(batch: Batch, max: number): number {
-    return batch.fill(this.#take, max, 0);
+    return batch.fill(this.#take, max, Otherwise.Return);
   }
 
   /**
@@ -36,10 +68,18 @@ export class EventSource {
       const weak = new WeakRef(this);
       this.#native.setWake(() => weak.deref()?.woken());
     }
-    const result = batch.fill(this.#take, max, 1);
-    if (result === 0) {
-      this.#callback = callback;
-      waiting.add(this);
+    const isAwake = this.#staysAwake && performance.now() < this.#awakeUntil;
+    const result = batch.fill(this.#take, max, isAwake ? ifAwake() : Otherwise.Arm);
+    if (result !== 0) {
+      if (this.#staysAwake) this.#awakeUntil = performance.now() + AWAKE;
+      return result;
+    }
+    this.#callback = callback;
+    waiting.add(this);
+    if (isAwake && !this.#isLooking) {
+      this.#isLooking = true;
+      looking++;
+      setImmediate(this.#lookAgain);
     }
     return result;
   }

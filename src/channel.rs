@@ -18,7 +18,7 @@ use napi::{
 };
 use napi_derive::napi;
 use s9_websocket_core::{
-    CloseFrame, ControlMessage, ControlSender, Error, EventSignal, Listener, Session, ThreadedSession,
+    CloseFrame, ControlMessage, ControlSender, Error, EventSignal, Listener, Session, ThreadedSession, Wait,
 };
 
 use crate::{
@@ -38,6 +38,8 @@ pub(crate) struct Channels {
     events: Arc<EventQueue>,
     signal: EventSignal,
     text_as_buffer: bool,
+    /// The client's thread never sleeps.
+    spins: bool,
 }
 
 /// Live channels by handle: a number, so that a wrong one is an error and not a crash.
@@ -49,6 +51,7 @@ impl Channels {
     pub(crate) fn of(session: Session, text_as_buffer: bool) -> (ThreadedSession<QueueSink>, Arc<Self>) {
         let events = Arc::new(EventQueue::default());
         let capacity = Capacity { events: session.event_capacity(), bytes: session.event_capacity_bytes() };
+        let spins = session.wait_mode() == Wait::Spin;
         let sink = QueueSink::new(&events, capacity, text_as_buffer);
         let client = ThreadedSession::new(session, sink);
         let channels = Arc::new(Self {
@@ -57,6 +60,7 @@ impl Channels {
             events,
             signal: client.event_signal(),
             text_as_buffer,
+            spins,
         });
         registry().insert(channels.handle, Arc::downgrade(&channels));
         (client, channels)
@@ -167,20 +171,29 @@ impl NativeReceiver {
         u32::try_from(self.channels.events.len()).unwrap_or(u32::MAX)
     }
 
+    /// Whether the client's thread never sleeps.
+    #[napi(catch_unwind)]
+    pub fn spins(&self) -> bool {
+        self.channels.spins
+    }
+
     /// Writes what waits, at most `max` events, into the batch; says so if nothing can come any more. Never
     /// blocks.
     ///
-    /// With `arms` not 0, if nothing is there, it has the wake called once events come and keeps the event
-    /// loop alive until it is called again, or `disarm` is.
-    #[napi(catch_unwind, ts_return_type = "(batch: number, max: number, arms: number) => number")]
+    /// If nothing is there, it depends on `otherwise`: with 1 it has the wake called once events come and keeps
+    /// the event loop alive until it is called again, or `disarm` is; with 2 it looks for 3 µs.
+    #[napi(catch_unwind, ts_return_type = "(batch: number, max: number, otherwise: number) => number")]
     pub fn bind_take<'env>(&self, env: &'env Env) -> Result<Bound<'env>> {
         let receiver = Rc::clone(&self.receiver);
         bind(env, c"take", move |call: &Call<3>| {
             let (batch, max) = (Memory::numbered(call.number(0)?)?, call.number(1)?);
-            if call.number(2)? == 0 {
-                Ok(receiver.take(call.env(), &batch, max))
-            } else {
-                receiver.take_or_arm(call.env(), &batch, max)
+            match call.number(2)? {
+                0 => Ok(receiver.take(call.env(), &batch, max)),
+                1 => receiver.take_or_arm(call.env(), &batch, max),
+                _ => {
+                    receiver.channels.events.look();
+                    Ok(receiver.take(call.env(), &batch, max))
+                }
             }
         })
     }

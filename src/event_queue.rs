@@ -9,6 +9,7 @@ use std::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
+    thread,
     time::{Duration, Instant},
 };
 
@@ -31,6 +32,9 @@ const LARGE: usize = 4 << 10;
 const IS_LARGE: u32 = 1 << 31;
 /// Empty chunks kept to be filled again: one for the thread beside the one that is being received.
 const SPARE: usize = 2;
+
+/// How long an event loop that stays awake looks before it turns to everything else: twice what that takes.
+const LOOK: Duration = Duration::from_micros(3);
 
 /// Events of one client, for all its receivers.
 #[derive(Default)]
@@ -87,6 +91,14 @@ impl EventQueue {
     /// Events that wait.
     pub(crate) fn len(&self) -> usize {
         self.length.load(Ordering::SeqCst)
+    }
+
+    /// Spins until something is there, [`LOOK`] at most, but for who else wants this processor.
+    pub(crate) fn look(&self) {
+        let until = Instant::now() + LOOK;
+        while self.len() == 0 && Instant::now() < until {
+            thread::yield_now();
+        }
     }
 
     /// Waits until something is there or nothing can come any more, `longest` at most; whether it is so.
