@@ -2,6 +2,7 @@
 //! socket, no TLS, no clock and no handler.
 
 mod frame_buffer;
+mod front;
 mod partial_text;
 mod reader;
 mod writer;

@@ -71,7 +71,16 @@ const ALLOWED: [(&str, &[&str]); 24] = [
 
 /// Names that belong to the files given, and to no other file of the core.
 const OWNED: [(&str, &[&str]); 9] = [
-    ("tungstenite", &["connection.rs", "connection/reader.rs", "connection/writer.rs", "connect.rs"]),
+    (
+        "tungstenite",
+        &[
+            "connection.rs",
+            "connection/front.rs",
+            "connection/reader.rs",
+            "connection/writer.rs",
+            "connect.rs",
+        ],
+    ),
     ("zlib_rs", &["deflate/deflater.rs", "deflate/inflater.rs"]),
     ("native_tls", &["transport/tls.rs"]),
     ("openssl_probe", &["transport/tls.rs"]),

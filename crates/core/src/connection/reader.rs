@@ -25,15 +25,11 @@ use tungstenite::{
 
 use super::{
     frame_buffer::{self, FrameBuffer, LARGE},
+    front::{Front, is_plain},
     partial_text::{PartialText, whole_characters},
 };
 use crate::event::MessageKind;
 
-/// How a message in one frame begins: FIN, no reserved bits and the kind.
-const WHOLE_TEXT: u8 = 0x81;
-const WHOLE_BINARY: u8 = 0x82;
-/// The bit that says so, before the length.
-const MASKED: u8 = 0x80;
 /// Of a server's frame (RFC 6455, section 5.2).
 const LONGEST_HEADER: usize = 10;
 /// tungstenite zero-fills up to this much before each read (#547).
@@ -305,49 +301,6 @@ impl Reader {
     }
 }
 
-/// What begins with the first of the unread bytes.
-#[derive(Debug, PartialEq)]
-enum Front {
-    /// Not the whole header of a frame.
-    Unknown,
-    /// A message in one frame, but for what its payload may be.
-    Message { kind: MessageKind, header: usize, payload: u64 },
-    /// Another frame, or none.
-    Other,
-}
-
-impl Front {
-    /// Looks at the header (RFC 6455, section 5.2) in place: tungstenite's parser copies its numbers, and then
-    /// waits until the processor has stored all of the message before.
-    #[inline]
-    fn of(bytes: &[u8]) -> Self {
-        let (kind, length) = match *bytes {
-            [WHOLE_TEXT, length, ..] => (MessageKind::Text, length),
-            [WHOLE_BINARY, length, ..] => (MessageKind::Binary, length),
-            _ => return Self::of_other(bytes),
-        };
-        let (header, payload) = match length {
-            ..126 => (2, Some(u64::from(length))),
-            126 => (4, bytes[2..].first_chunk().map(|&long| u64::from(u16::from_be_bytes(long)))),
-            127 => (10, bytes[2..].first_chunk().map(|&long| u64::from_be_bytes(long))),
-            MASKED.. => return Self::of_other(bytes),
-        };
-        payload.map_or(Self::Unknown, |payload| Self::Message { kind, header, payload })
-    }
-
-    #[cold]
-    fn of_other(bytes: &[u8]) -> Self {
-        match FrameHeader::parse(&mut Cursor::new(bytes)) {
-            Ok(None) => Self::Unknown,
-            Ok(Some(_)) | Err(_) => Self::Other,
-        }
-    }
-}
-
-fn is_plain(frame: &FrameHeader) -> bool {
-    !(frame.rsv1 || frame.rsv2 || frame.rsv3) && frame.mask.is_none()
-}
-
 /// The thread's own context, or a new one: it takes every frame for one that comes after its own Close, and
 /// answers nothing.
 fn spare(max_message_size: usize, max_frame_size: usize) -> Box<WebSocketContext> {
@@ -395,40 +348,5 @@ impl Write for Foreign<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_front_is_what_tungstenite_takes_it_for() {
-        for start in 0..=u16::MAX {
-            let [first, second] = start.to_be_bytes();
-            let numbers =
-                [0x00, 0x7e, 0x7f, 0x80, 0xff].map(|high| [first, second, high, 1, 2, 3, 4, 5, 6, 7, 8]);
-            for (bytes, length) in numbers.iter().flat_map(|bytes| (0..=bytes.len()).map(move |n| (bytes, n)))
-            {
-                let bytes = &bytes[..length];
-                let mut cursor = Cursor::new(bytes);
-                let expected = match FrameHeader::parse(&mut cursor) {
-                    Ok(None) => Front::Unknown,
-                    Ok(Some((frame, payload))) if frame.is_final && is_plain(&frame) => match frame.opcode {
-                        OpCode::Data(Data::Text) => Front::message(MessageKind::Text, &cursor, payload),
-                        OpCode::Data(Data::Binary) => Front::message(MessageKind::Binary, &cursor, payload),
-                        _ => Front::Other,
-                    },
-                    Ok(Some(_)) | Err(_) => Front::Other,
-                };
-                assert_eq!(Front::of(bytes), expected, "{bytes:x?}");
-            }
-        }
-    }
-
-    impl Front {
-        fn message(kind: MessageKind, cursor: &Cursor<&[u8]>, payload: u64) -> Self {
-            Self::Message { kind, header: cursor.position() as usize, payload }
-        }
     }
 }
