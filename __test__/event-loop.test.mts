@@ -130,41 +130,48 @@ test('clients_run_beside_one_another', async t => {
   );
 });
 
-test.serial('an_event_loop_stays_awake_beside_a_spinning_thread_and_misses_nothing', async t => {
-  const server = await EchoServer.start();
-  t.teardown(() => server.close());
-  const client = await S9AsyncNonBlockingWebSocketClient.connect(server.url);
-  const { controlTx, eventRx } = client;
-  const thread = client.run();
-  const send = (round: number) => controlTx.send({ type: 'sendText', text: `${round}` });
-  let rounds = 0;
-  for await (const event of eventRx) {
-    if (event.type === 'activated') send(rounds);
-    if (event.type !== 'textMessage') continue;
-    t.is(event.data, `${rounds}`);
-    // It falls asleep after 50 µs, in the middle of these pauses.
-    const pauseEnds = performance.now() + (rounds % 100) / 1000;
-    while (performance.now() < pauseEnds) await immediate();
-    if (++rounds < 3_000) send(rounds);
-    else controlTx.send({ type: 'close' });
-  }
-  await thread.join();
-  t.is(rounds, 3_000);
-});
+for (const [kind, options] of Object.entries({ spins: {}, sleeps: { spinWaitDuration: 60_000 } })) {
+  test.serial(
+    `an_event_loop_falls_asleep_beside_a_thread_that_${kind}_and_misses_nothing`,
+    async t => {
+      const server = await EchoServer.start();
+      t.teardown(() => server.close());
+      const client = await S9AsyncNonBlockingWebSocketClient.connect(server.url, options);
+      const { controlTx, eventRx } = client;
+      const thread = client.run();
+      const send = (round: number) => controlTx.send({ type: 'sendText', text: `${round}` });
+      let rounds = 0;
+      for await (const event of eventRx) {
+        if (event.type === 'activated') send(rounds);
+        if (event.type !== 'textMessage') continue;
+        t.is(event.data, `${rounds}`);
+        // It does so after 50 µs, in the middle of these pauses.
+        const pauseEnds = performance.now() + (rounds % 100) / 1000;
+        while (performance.now() < pauseEnds) await immediate();
+        if (++rounds < 3_000) send(rounds);
+        else controlTx.send({ type: 'close' });
+      }
+      await thread.join();
+      t.is(rounds, 3_000);
+    },
+  );
 
-test.serial('an_event_loop_beside_a_spinning_thread_sleeps_while_nothing_comes', async t => {
-  const server = await EchoServer.start();
-  t.teardown(() => server.close());
-  const client = await S9AsyncNonBlockingWebSocketClient.connect(server.url);
-  const thread = client.run();
-  const { controlTx, eventRx } = client;
-  await eventRx.recv();
-  const nothing = eventRx.recv();
-  const before = performance.eventLoopUtilization();
-  await delay(300);
-  const { utilization } = performance.eventLoopUtilization(before);
-  t.true(utilization < 0.5, `${utilization}`);
-  controlTx.send({ type: 'close' });
-  t.is((await nothing).type, 'connectionClosed');
-  await thread.join();
-});
+  test.serial(`an_event_loop_beside_a_thread_that_${kind}_sleeps_while_nothing_comes`, async t => {
+    const server = await EchoServer.start();
+    t.teardown(() => server.close());
+    const client = await S9AsyncNonBlockingWebSocketClient.connect(server.url, options);
+    const thread = client.run();
+    const { controlTx, eventRx } = client;
+    await eventRx.recv();
+    controlTx.send({ type: 'sendText', text: 'answered once' });
+    await eventRx.recv();
+    const nothing = eventRx.recv();
+    const before = performance.eventLoopUtilization();
+    await delay(300);
+    const { utilization } = performance.eventLoopUtilization(before);
+    t.true(utilization < 0.5, `${utilization}`);
+    controlTx.send({ type: 'close' });
+    t.is((await nothing).type, 'connectionClosed');
+    await thread.join();
+  });
+}

@@ -36,6 +36,7 @@ export const enum Result {
   NeedsSlab = 0x20000,
   More = 0x40000,
   Over = 0x80000,
+  Expected = 0x100000,
 }
 
 /** The most events in a batch: one kernel read of 64 KiB holds about as many 64-byte messages. */

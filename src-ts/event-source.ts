@@ -2,7 +2,7 @@
 
 import { availableParallelism } from 'node:os';
 
-import type { Batch, Write } from './batch';
+import { type Batch, Result, type Write } from './batch';
 import type { NativeReceiver } from './native';
 
 /** What `take` is to do where nothing is there. */
@@ -10,13 +10,16 @@ const enum Otherwise {
   Return = 0,
   Arm = 1,
   Look = 2,
+  ArmUnlessExpected = 3,
 }
 
 /**
- * How long in milliseconds the event loop stays awake after an event, if the thread that brought it spins
- * too: waking it takes longer than all else that an answer is made of.
+ * How long in milliseconds the event loop stays awake for an event that is expected: an answer to what was
+ * sent, or what comes behind another from a thread that spins. Waking it takes longer than all else that an
+ * answer is made of; on one processor it would keep that from the thread.
  */
 const AWAKE = 0.05;
+const ifAsleep = availableParallelism() > 1 ? Otherwise.ArmUnlessExpected : Otherwise.Arm;
 
 /**
  * Those that wait at present. Native code holds wake functions for as long as the channel lives;
@@ -35,8 +38,6 @@ function ifAwake(): Otherwise {
 export class EventSource {
   readonly #native: NativeReceiver;
   readonly #take: Write;
-  /** Where the two share a processor, the event loop would keep it from the thread. */
-  readonly #staysAwake: boolean;
   #awakeUntil = 0;
   #isLooking = false;
   #callback: (() => void) | undefined;
@@ -50,7 +51,6 @@ export class EventSource {
   constructor(native: NativeReceiver) {
     this.#native = native;
     this.#take = native.bindTake();
-    this.#staysAwake = native.spins() && availableParallelism() > 1;
   }
 
   /** Takes `max` events at most; returns 0 if there are none. */
@@ -68,11 +68,14 @@ export class EventSource {
       const weak = new WeakRef(this);
       this.#native.setWake(() => weak.deref()?.woken());
     }
-    const isAwake = this.#staysAwake && performance.now() < this.#awakeUntil;
-    const result = batch.fill(this.#take, max, isAwake ? ifAwake() : Otherwise.Arm);
-    if (result !== 0) {
-      if (this.#staysAwake) this.#awakeUntil = performance.now() + AWAKE;
-      return result;
+    let isAwake = this.#awakeUntil > 0 && performance.now() < this.#awakeUntil;
+    const result = batch.fill(this.#take, max, isAwake ? ifAwake() : ifAsleep);
+    if (result === Result.Expected) {
+      isAwake = true;
+      this.#awakeUntil = performance.now() + AWAKE;
+    } else {
+      if (!isAwake) this.#awakeUntil = 0;
+      if (result !== 0) return result;
     }
     this.#callback = callback;
     waiting.add(this);
@@ -81,7 +84,7 @@ export class EventSource {
       looking++;
       setImmediate(this.#lookAgain);
     }
-    return result;
+    return 0;
   }
 
   /** Waits no more; true if it waited. */

@@ -33,6 +33,8 @@ pub(crate) const IDLE: u32 = 0x1_0000;
 pub(crate) const MORE: u32 = 0x4_0000;
 /// Nothing can come any more.
 const OVER: u32 = 0x8_0000;
+/// Nothing came, and something is to be expected soon.
+pub(crate) const EXPECTED: u32 = 0x10_0000;
 
 /// A descriptor.
 pub(crate) type Row = [u32; FIELDS];

@@ -7,7 +7,7 @@ use std::{
     rc::Rc,
     sync::{
         Arc, Mutex, OnceLock, PoisonError, Weak,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -22,7 +22,7 @@ use s9_websocket_core::{
 };
 
 use crate::{
-    batch::{Memory, NEEDS_SLAB},
+    batch::{EXPECTED, Memory, NEEDS_SLAB},
     bound::{Bound, Call, bind},
     clock::slice_of,
     error::{NativeError, Result, thrown},
@@ -40,6 +40,9 @@ pub(crate) struct Channels {
     text_as_buffer: bool,
     /// The client's thread never sleeps.
     spins: bool,
+    /// An event may come soon: something was sent that may be answered, or the thread spins and has just brought
+    /// one.
+    is_expectant: AtomicBool,
 }
 
 /// Live channels by handle: a number, so that a wrong one is an error and not a crash.
@@ -61,9 +64,20 @@ impl Channels {
             signal: client.event_signal(),
             text_as_buffer,
             spins,
+            is_expectant: AtomicBool::new(false),
         });
         registry().insert(channels.handle, Arc::downgrade(&channels));
         (client, channels)
+    }
+
+    /// Notes that something is sent.
+    pub(crate) fn expect_answer(&self) {
+        self.is_expectant.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether an event may come soon; says so once.
+    fn is_expected(&self) -> bool {
+        self.is_expectant.swap(false, Ordering::Relaxed)
     }
 
     fn by_handle(handle: &BigInt) -> Result<Arc<Self>> {
@@ -88,6 +102,17 @@ fn registry() -> std::sync::MutexGuard<'static, HashMap<u64, Weak<Channels>>> {
 #[napi]
 pub struct NativeReceiver {
     receiver: Rc<Receiver>,
+}
+
+/// What to do where nothing is there; the numbers are known to `src-ts`.
+#[derive(Clone, Copy)]
+enum Otherwise {
+    /// Have the wake called once events come.
+    Arm,
+    /// Look for a moment.
+    Look,
+    /// Arm, but if something is to be expected soon say so.
+    ArmUnlessExpected,
 }
 
 /// What the object and the function bound to it share.
@@ -125,20 +150,38 @@ impl Receiver {
             self.error.replace(Some(error));
         }
         self.channels.control.note_received(self.channels.events.bytes());
-        writer.finish()
+        let status = writer.finish();
+        if status != 0 && self.channels.spins {
+            self.channels.is_expectant.store(true, Ordering::Relaxed);
+        }
+        status
     }
 
-    fn take_or_arm(&self, env: Env, batch: &Memory, max: u32) -> Result<u32> {
+    /// As `take`; where nothing is there it does what `otherwise` says.
+    fn take_or(&self, otherwise: Otherwise, env: Env, batch: &Memory, max: u32) -> Result<u32> {
+        if matches!(otherwise, Otherwise::Look) {
+            self.channels.events.look();
+        }
         let mut status = self.take(env, batch, max);
         if status == 0 {
-            self.channels.signal.arm();
-            // What came before that has called nobody.
-            status = self.take(env, batch, max);
+            status = match otherwise {
+                Otherwise::Look => 0,
+                Otherwise::ArmUnlessExpected if self.channels.is_expected() => EXPECTED,
+                Otherwise::Arm | Otherwise::ArmUnlessExpected => self.arm(env, batch, max)?,
+            };
         }
+        if status != 0 && status & NEEDS_SLAB == 0 {
+            self.hold.take();
+        }
+        Ok(status)
+    }
+
+    fn arm(&self, env: Env, batch: &Memory, max: u32) -> Result<u32> {
+        self.channels.signal.arm();
+        // What came before that has called nobody.
+        let status = self.take(env, batch, max);
         if status == 0 {
             self.keep_alive(env)?;
-        } else if status & NEEDS_SLAB == 0 {
-            self.hold.take();
         }
         Ok(status)
     }
@@ -171,30 +214,24 @@ impl NativeReceiver {
         u32::try_from(self.channels.events.len()).unwrap_or(u32::MAX)
     }
 
-    /// Whether the client's thread never sleeps.
-    #[napi(catch_unwind)]
-    pub fn spins(&self) -> bool {
-        self.channels.spins
-    }
-
     /// Writes what waits, at most `max` events, into the batch; says so if nothing can come any more. Never
     /// blocks.
     ///
     /// If nothing is there, it depends on `otherwise`: with 1 it has the wake called once events come and keeps
-    /// the event loop alive until it is called again, or `disarm` is; with 2 it looks for 3 µs.
+    /// the event loop alive until it is called again, or `disarm` is; with 2 it looks for 3 µs; with 3 it says so
+    /// if something is to be expected soon, and does as with 1 if not.
     #[napi(catch_unwind, ts_return_type = "(batch: number, max: number, otherwise: number) => number")]
     pub fn bind_take<'env>(&self, env: &'env Env) -> Result<Bound<'env>> {
         let receiver = Rc::clone(&self.receiver);
         bind(env, c"take", move |call: &Call<3>| {
             let (batch, max) = (Memory::numbered(call.number(0)?)?, call.number(1)?);
-            match call.number(2)? {
-                0 => Ok(receiver.take(call.env(), &batch, max)),
-                1 => receiver.take_or_arm(call.env(), &batch, max),
-                _ => {
-                    receiver.channels.events.look();
-                    Ok(receiver.take(call.env(), &batch, max))
-                }
-            }
+            let otherwise = match call.number(2)? {
+                0 => return Ok(receiver.take(call.env(), &batch, max)),
+                1 => Otherwise::Arm,
+                2 => Otherwise::Look,
+                _ => Otherwise::ArmUnlessExpected,
+            };
+            receiver.take_or(otherwise, call.env(), &batch, max)
         })
     }
 
@@ -256,6 +293,7 @@ impl NativeSender {
     pub fn bind_send_text<'env>(&self, env: &'env Env) -> Result<Bound<'env>> {
         let channels = Arc::clone(&self.channels);
         bind(env, c"sendText", move |call: &Call<1>| {
+            channels.expect_answer();
             let sent = with_text(call.env(), call.value(0), |text| channels.control.send_text(text))?;
             sent.map(|()| 0).map_err(thrown)
         })
@@ -266,6 +304,7 @@ impl NativeSender {
     pub fn bind_send_binary<'env>(&self, env: &'env Env) -> Result<Bound<'env>> {
         let channels = Arc::clone(&self.channels);
         bind(env, c"sendBinary", move |call: &Call<1>| {
+            channels.expect_answer();
             channels.control.send_binary(call.bytes(0)?).map(|()| 0).map_err(thrown)
         })
     }

@@ -37,7 +37,10 @@ impl Client {
     ) -> Result<u32> {
         match &mut *self.place.borrow_mut() {
             Place::Here(session) => here(session).map(|sent| (sent == Sent::Queued).into()),
-            Place::Channels { client, .. } => there(client.control()).map(|()| 0),
+            Place::Channels { client, channels, .. } => {
+                channels.expect_answer();
+                there(client.control()).map(|()| 0)
+            }
             Place::Gone => Err(CLOSED),
         }
         .map_err(thrown)
