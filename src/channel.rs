@@ -70,8 +70,8 @@ impl Channels {
         (client, channels)
     }
 
-    /// Notes that something is sent.
-    pub(crate) fn expect_answer(&self) {
+    /// Notes that an event may come soon.
+    pub(crate) fn expect_event(&self) {
         self.is_expectant.store(true, Ordering::Relaxed);
     }
 
@@ -105,7 +105,7 @@ pub struct NativeReceiver {
 }
 
 /// What to do where nothing is there; the numbers are known to `src-ts`.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 enum Otherwise {
     /// Have the wake called once events come.
     Arm,
@@ -152,14 +152,14 @@ impl Receiver {
         self.channels.control.note_received(self.channels.events.bytes());
         let status = writer.finish();
         if status != 0 && self.channels.spins {
-            self.channels.is_expectant.store(true, Ordering::Relaxed);
+            self.channels.expect_event();
         }
         status
     }
 
     /// As `take`; where nothing is there it does what `otherwise` says.
     fn take_or(&self, otherwise: Otherwise, env: Env, batch: &Memory, max: u32) -> Result<u32> {
-        if matches!(otherwise, Otherwise::Look) {
+        if otherwise == Otherwise::Look {
             self.channels.events.look();
         }
         let mut status = self.take(env, batch, max);
@@ -247,7 +247,7 @@ impl NativeReceiver {
         self.channels.events.wait(slice_of(timeout_ms))
     }
 
-    /// Names the function that `takeOrArm` has called.
+    /// Names the wake.
     #[napi(catch_unwind)]
     pub fn set_wake(&self, env: Env, wake: Function<'_, (), ()>) -> Result<()> {
         let wake = Wake::new(env, &wake)?;
@@ -293,7 +293,7 @@ impl NativeSender {
     pub fn bind_send_text<'env>(&self, env: &'env Env) -> Result<Bound<'env>> {
         let channels = Arc::clone(&self.channels);
         bind(env, c"sendText", move |call: &Call<1>| {
-            channels.expect_answer();
+            channels.expect_event();
             let sent = with_text(call.env(), call.value(0), |text| channels.control.send_text(text))?;
             sent.map(|()| 0).map_err(thrown)
         })
@@ -304,7 +304,7 @@ impl NativeSender {
     pub fn bind_send_binary<'env>(&self, env: &'env Env) -> Result<Bound<'env>> {
         let channels = Arc::clone(&self.channels);
         bind(env, c"sendBinary", move |call: &Call<1>| {
-            channels.expect_answer();
+            channels.expect_event();
             channels.control.send_binary(call.bytes(0)?).map(|()| 0).map_err(thrown)
         })
     }

@@ -38,7 +38,7 @@ impl Client {
         match &mut *self.place.borrow_mut() {
             Place::Here(session) => here(session).map(|sent| (sent == Sent::Queued).into()),
             Place::Channels { client, channels, .. } => {
-                channels.expect_answer();
+                channels.expect_event();
                 there(client.control()).map(|()| 0)
             }
             Place::Gone => Err(CLOSED),

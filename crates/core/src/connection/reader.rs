@@ -25,7 +25,7 @@ use tungstenite::{
 
 use super::{
     frame_buffer::{self, FrameBuffer, LARGE},
-    front::{Front, is_plain},
+    front::Front,
     partial_text::{PartialText, whole_characters},
 };
 use crate::event::MessageKind;
@@ -299,6 +299,11 @@ impl Reader {
             let _ = SPARE.try_with(|spare| spare.set(context));
         }
     }
+}
+
+/// Whether a server's frame has neither reserved bits nor a mask.
+fn is_plain(frame: &FrameHeader) -> bool {
+    !(frame.rsv1 || frame.rsv2 || frame.rsv3) && frame.mask.is_none()
 }
 
 /// The thread's own context, or a new one: it takes every frame for one that comes after its own Close, and
