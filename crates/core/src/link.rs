@@ -179,6 +179,15 @@ impl Link {
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |queued| Some(queued.saturating_sub(size)));
     }
 
+    /// Takes over how much the connection has not sent, after each use of it.
+    pub(crate) fn note_unsent(&self, session: &Session) {
+        let unsent = session.buffered_amount();
+        // A turn in which nothing was sent does not write to what senders read.
+        if self.unsent.load(Ordering::Relaxed) != unsent {
+            self.unsent.store(unsent, Ordering::SeqCst);
+        }
+    }
+
     /// Bytes accepted for sending and not yet taken by the kernel.
     pub(crate) fn buffered_amount(&self) -> usize {
         self.queued.load(Ordering::SeqCst) + self.unsent.load(Ordering::SeqCst)
@@ -276,6 +285,7 @@ impl Link {
         }
         if count > 1 {
             session.set_corked(false);
+            self.note_unsent(session);
         }
     }
 
@@ -293,7 +303,7 @@ impl Link {
     fn note_sent(&self, session: &Session, size: usize, outcome: Result<()>) {
         // First the connection's own count, then ours: a sender may count bytes twice for a moment,
         // but never misses any.
-        self.unsent.store(session.buffered_amount(), Ordering::SeqCst);
+        self.note_unsent(session);
         self.release(size);
         if let Err(error) = outcome {
             tracing::warn!(%error, "a command could not be carried out");
@@ -348,10 +358,6 @@ impl Commands {
         link.carry_out_due(session, &self.waiting);
         if link.abandoned.load(Ordering::Relaxed) {
             session.abandon();
-        }
-        let unsent = session.buffered_amount();
-        if link.unsent.load(Ordering::Relaxed) != unsent {
-            link.unsent.store(unsent, Ordering::SeqCst);
         }
         if !session.is_open() && link.open.load(Ordering::Relaxed) {
             self.refuse();

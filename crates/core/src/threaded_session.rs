@@ -268,6 +268,7 @@ fn run_on_thread<S: EventSink>(link: &Link, mut handler: ThreadHandler<S>, mut w
         let mut outlet = link.outlet();
         let Some(running) = outlet.as_mut() else { return };
         let turn = turn(&mut running.session, &mut handler);
+        link.note_unsent(&running.session);
         let is_conversation = handler.is_unpublished && running.expect_answers();
         let next_wait = match turn {
             Turn::Ended => return,

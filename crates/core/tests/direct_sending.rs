@@ -9,7 +9,7 @@ mod server;
 
 use std::{
     sync::{Mutex, mpsc},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use s9_websocket_core::*;
@@ -94,6 +94,7 @@ fn a_cork_over_a_sleeping_thread_is_sent_by_the_sender() {
         }
         assert_eq!(held.client.buffered_amount(), 11);
     });
+    assert_eq!(held.client.buffered_amount(), 0);
     for text in ["one", "two", "three"] {
         assert_eq!(told.recv_timeout(LONG).unwrap(), text);
     }
@@ -147,6 +148,12 @@ fn the_thread_goes_on_with_what_the_kernel_did_not_take_from_the_sender() {
     assert!(held.client.buffered_amount() > 0);
     held.release.send(()).unwrap();
     go.send(()).unwrap();
+    // Nothing else comes that would give the thread a turn.
+    let start = Instant::now();
+    while held.client.buffered_amount() > 0 {
+        assert!(start.elapsed() < LONG, "{} bytes count as unsent", held.client.buffered_amount());
+        std::thread::yield_now();
+    }
     held.finish();
     let lines = server.join();
     assert_eq!(lines.len(), count + 2);
