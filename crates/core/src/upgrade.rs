@@ -13,7 +13,7 @@ use crate::{
     options::ConnectionOptions,
 };
 
-/// Most bytes of a refusal's body that are kept.
+/// Most bytes of a refusal's body that are kept, and most of a chunked one's framing that are read.
 pub(crate) const MAX_BODY: usize = 64 << 10;
 
 /// The response with which a server accepted the upgrade.
@@ -153,6 +153,8 @@ fn as_pairs(headers: &HeaderMap) -> Vec<(String, String)> {
 pub(crate) struct BodyReader {
     framing: Framing,
     body: Vec<u8>,
+    /// Bytes of sizes, extensions and line ends.
+    overhead: usize,
 }
 
 /// Where the body ends (RFC 9112, section 6.3).
@@ -183,12 +185,13 @@ impl BodyReader {
         } else {
             length().map_or(Framing::UntilEnd, Framing::Length)
         };
-        Self { framing, body: Vec::new() }
+        Self { framing, body: Vec::new(), overhead: 0 }
     }
 
     /// Whether no more bytes are wanted.
     pub(crate) fn is_complete(&self) -> bool {
         self.body.len() >= MAX_BODY
+            || self.overhead >= MAX_BODY
             || matches!(self.framing, Framing::Length(0) | Framing::Chunked(Chunk::Done))
     }
 
@@ -206,6 +209,7 @@ impl BodyReader {
                 Framing::Chunked(chunk) => {
                     chunk.advance(bytes[0]);
                     bytes = &bytes[1..];
+                    self.overhead += 1;
                     continue;
                 }
             };

@@ -205,6 +205,20 @@ fn of_an_endless_body_64_kib_are_kept() {
     server.join().unwrap();
 }
 
+/// What is not kept counts too: else it is for the server to say how long the connect takes.
+#[test]
+fn a_chunked_body_that_is_all_framing_ends() {
+    for endless in ["1;extension", "000", "1\r\nx\r\n"] {
+        let (address, server) = serve(move |mut stream, _| {
+            stream.write_all(b"HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
+            while stream.write_all(endless.repeat(1000).as_bytes()).is_ok() {}
+        });
+        let (_, response) = refusal(connect_to(&format!("ws://{address}"), &options()).unwrap_err());
+        assert_eq!(response.status, 403);
+        server.join().unwrap();
+    }
+}
+
 #[test]
 fn a_body_that_stops_coming_does_not_hide_the_refusal() {
     let (address, server) = serve(|mut stream, _| {
