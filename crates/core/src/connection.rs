@@ -213,7 +213,13 @@ impl<S> Connection<S> {
 
     /// Whether a step would do something once the stream can be read.
     pub fn wants_read(&self) -> bool {
-        self.unread_pongs < MAX_UNREAD_PONGS && !matches!(self.state, State::Failing { .. })
+        match self.state {
+            State::Failing { .. } => false,
+            // Whatever follows the peer's Close ends the connection, and is not to cut off what was accepted
+            // before it, nor the answer.
+            State::Closing { received: Some(_), .. } if self.stream.is_blocked() => false,
+            _ => self.unread_pongs < MAX_UNREAD_PONGS,
+        }
     }
 
     /// Whether a step would do something once the stream can be written.

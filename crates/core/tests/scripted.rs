@@ -254,6 +254,26 @@ fn a_close_that_could_not_be_answered_yet_is_answered_before_the_deadline() {
 }
 
 #[test]
+fn what_follows_the_peers_close_does_not_cut_off_what_goes_out_ahead_of_the_answer() {
+    for following in [Input::Bytes(frame(PING, "")), Input::Bytes(frame(TEXT, "late")), Input::End] {
+        let now = Instant::now();
+        let mut connection = open([]);
+        connection.stream_mut().room = 1;
+        connection.send_text("one").unwrap();
+        connection.send_text("two").unwrap();
+        connection.stream_mut().push_bytes(close_frame(1001, ""));
+        connection.stream_mut().push(following.clone());
+        assert!(events(&mut connection, now, 9).is_empty(), "{following:?}");
+        assert!(!connection.wants_read());
+        connection.stream_mut().room = usize::MAX;
+        let log = events_to_the_end(&mut connection, now, 9);
+        assert_eq!(log, ["closed 1001 ", "quit"], "{following:?}");
+        let sent = [Frame::new(TEXT, "one"), Frame::new(TEXT, "two"), Frame::close(1001, "")];
+        assert_eq!(connection.stream().frames(), sent, "{following:?}");
+    }
+}
+
+#[test]
 fn an_end_without_a_close_is_an_error() {
     let (log, frames) = after([]);
     assert_eq!(log, ["activated", "error ERR_S9_CONNECTION_CLOSED", "quit"]);
