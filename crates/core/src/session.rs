@@ -190,10 +190,16 @@ impl Session {
 
     /// Starts the closing handshake; `None` sends code 1000. Messages accepted before go out first.
     ///
-    /// Returns at once; the loop ends with `ConnectionClosed` and `Quit`. Does nothing if the
+    /// Does not wait for the answer; the loop ends with `ConnectionClosed` and `Quit`. Does nothing if the
     /// connection is closing or over.
     pub fn close(&mut self, frame: Option<CloseFrame>) -> Result<()> {
-        self.connection.close(frame)
+        let began = Instant::now();
+        self.connection.close(frame)?;
+        if self.is_blocking && self.connection.wants_write() {
+            // The write has used up some of the handshake's time, if not all.
+            self.connection.arm_deadline(began);
+        }
+        Ok(())
     }
 
     /// Carries out a command, as the method of its name does.
@@ -320,11 +326,8 @@ impl Session {
 
     /// Puts the socket of a blocking client in blocking mode; whether it is one.
     pub fn set_blocking(&mut self) -> Result<bool> {
-        if let Some(timeouts) = self.timeouts {
-            // A write of the loop's own, an answer to a ping or a Close frame, must not outlast what
-            // bounds the loop: sends of the user are gone on with for as long as they may last.
-            let slice = self.longest_wait.unwrap_or(self.close_timeout);
-            let slice = timeouts.write.map_or(slice, |write| write.min(slice));
+        if self.timeouts.is_some() {
+            let slice = self.write_slice();
             self.connection.stream_mut().set_blocking(Some(slice))?;
             self.is_blocking = true;
         }
@@ -522,7 +525,7 @@ impl Session {
         self.read_clock();
         self.activated = true;
         if self.is_blocking
-            && let Err(error) = self.arm_read_timeout()
+            && let Err(error) = self.bound_blocking()
         {
             self.connection.fail(error);
         }
@@ -538,6 +541,29 @@ impl Session {
         if self.connection.needs_clock() {
             self.now = Instant::now();
         }
+    }
+
+    /// Bounds what blocks in this step; past the deadline nothing does.
+    fn bound_blocking(&mut self) -> Result<()> {
+        if let Some(deadline) = self.connection.deadline()
+            && self.connection.wants_write()
+        {
+            let left = deadline.saturating_duration_since(self.now);
+            if left.is_zero() {
+                return self.set_non_blocking();
+            }
+            let slice = self.write_slice().min(left);
+            self.connection.stream_mut().set_blocking(Some(slice))?;
+        }
+        self.arm_read_timeout()
+    }
+
+    /// How long a write of the loop's own may block, an answer to a ping or a Close frame: it must not
+    /// outlast what bounds the loop. Sends of the user are gone on with for as long as they may last.
+    fn write_slice(&self) -> Duration {
+        let slice = self.longest_wait.unwrap_or(self.close_timeout);
+        let limit = self.timeouts.and_then(|timeouts| timeouts.write);
+        limit.map_or(slice, |limit| limit.min(slice))
     }
 
     /// Bounds the next blocking read by everything that must not wait longer.

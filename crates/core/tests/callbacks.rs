@@ -190,6 +190,34 @@ fn a_blocking_client_leaves_a_peer_that_reads_nothing_at_the_close_timeout() {
 }
 
 #[test]
+fn the_writes_of_a_blocking_client_count_towards_its_close_timeout() {
+    const LIMIT: Duration = Duration::from_secs(1);
+    let (done, wait) = mpsc::channel::<()>();
+    let server = serve_with_buffer(false, Some(8 << 10), move |_peer| {
+        let _ = wait.recv_timeout(LONG);
+    });
+    let options = BlockingOptions::new()
+        .send_buffer_size(Some(8 << 10))
+        .unwrap()
+        .write_timeout(Some(LIMIT))
+        .unwrap()
+        .close_timeout(LIMIT)
+        .unwrap();
+    let mut client = S9BlockingWebSocketClient::connect(&server.url, options).unwrap();
+    assert_eq!(client.send_binary_message(vec![7; 8 << 20]).unwrap(), Sent::Queued);
+    let start = Instant::now();
+    client.close(None).unwrap();
+    let mut closer = Closer::default();
+    client.run(&mut closer);
+    let elapsed = start.elapsed();
+    assert_eq!(closer.log, ["closed 1006", "quit"]);
+    // Each write that is not bounded by it takes as long once more.
+    assert!(elapsed < 2 * LIMIT, "{elapsed:?}");
+    drop(done);
+    server.join();
+}
+
+#[test]
 fn spin_wait_duration_bounds_how_often_on_idle_comes() {
     let server = serve(false, Peer::read_to_end);
     let options = NonBlockingOptions::new().spin_wait_duration(Some(Duration::from_millis(20))).unwrap();
