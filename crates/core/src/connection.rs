@@ -227,8 +227,8 @@ impl<S> Connection<S> {
         self.stream.is_blocked()
     }
 
-    /// Whether the time given to the next [`step`](Self::step) matters. An open connection has no
-    /// deadline, so that a loop need not read the clock on every turn.
+    /// Whether the time given to the next [`step`](Self::step) matters: it does not until the connection's
+    /// end has begun, so that a loop need not read the clock on every turn.
     pub fn needs_clock(&self) -> bool {
         matches!(self.state, State::EndRead(_) | State::Closing { .. } | State::Failing { .. })
     }

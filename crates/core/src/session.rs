@@ -385,7 +385,9 @@ impl Session {
         if longest == Some(Duration::ZERO) {
             return None;
         }
-        for bound in [self.longest_wait, self.until_deadline()].into_iter().flatten() {
+        // An end that was read and cannot be told yet waits as everything does that there is no room for.
+        let until_deadline = if full && self.has_read_end() { None } else { self.until_deadline() };
+        for bound in [self.longest_wait, until_deadline].into_iter().flatten() {
             longest = Some(longest.map_or(bound, |longest| longest.min(bound)));
         }
         let interest = if full { Interest { read: false, ..self.interest() } } else { self.interest() };
@@ -575,7 +577,7 @@ impl Session {
         self.connection.stream_mut().arm_read_timeout(shortest)
     }
 
-    /// Time left to the closing handshake. Before its first step it has no deadline yet: no time.
+    /// Time left to the closing handshake: zero where the next step acts on an end, or arms the deadline.
     fn until_deadline(&self) -> Option<Duration> {
         match self.connection.deadline() {
             Some(deadline) => Some(deadline.saturating_duration_since(Instant::now())),

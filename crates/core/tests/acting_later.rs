@@ -11,7 +11,7 @@ use std::{
     io::Read,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc,
     },
     thread,
@@ -143,6 +143,8 @@ fn abandoning_a_connection_whose_end_was_read_answers_it() {
 struct Posted {
     events: mpsc::Sender<WebSocketEvent>,
     is_answered: Arc<AtomicBool>,
+    /// How often it was asked whether it is.
+    asked: Arc<AtomicUsize>,
 }
 
 impl EventSink for Posted {
@@ -152,12 +154,14 @@ impl EventSink for Posted {
     }
 
     fn is_answered(&mut self) -> bool {
+        self.asked.fetch_add(1, Ordering::SeqCst);
         self.is_answered.load(Ordering::SeqCst)
     }
 }
 
-/// What a client on a thread sends, whose receiver echoes `lag` after it was told if it does at all.
-fn on_a_thread(bytes: &[Vec<u8>], lag: Option<Duration>) -> (Vec<String>, Vec<Frame>) {
+/// What a client on a thread sends, whose receiver echoes `lag` after it was told if it does at all; and how
+/// often the thread asked whether it has answered.
+fn on_a_thread(bytes: &[Vec<u8>], lag: Option<Duration>) -> (Vec<String>, Vec<Frame>, usize) {
     let server = serve_raw(bytes.concat(), |mut tcp| {
         let mut received = Vec::new();
         // To the end of the stream: nothing may follow the Close frame.
@@ -169,7 +173,8 @@ fn on_a_thread(bytes: &[Vec<u8>], lag: Option<Duration>) -> (Vec<String>, Vec<Fr
     let session = Session::connect_non_blocking(&server.url, &[], options, &Canceller::new()).unwrap();
     let (events, received) = mpsc::channel();
     let is_answered = Arc::new(AtomicBool::new(false));
-    let sink = Posted { events, is_answered: Arc::clone(&is_answered) };
+    let asked = Arc::new(AtomicUsize::new(0));
+    let sink = Posted { events, is_answered: Arc::clone(&is_answered), asked: Arc::clone(&asked) };
     let mut client = ThreadedSession::new(session, sink);
     client.run().unwrap();
     let mut log = Vec::new();
@@ -184,7 +189,7 @@ fn on_a_thread(bytes: &[Vec<u8>], lag: Option<Duration>) -> (Vec<String>, Vec<Fr
             is_answered.store(true, Ordering::SeqCst);
         }
     }
-    (log, server.join())
+    (log, server.join(), asked.load(Ordering::SeqCst))
 }
 
 #[test]
@@ -194,7 +199,7 @@ fn a_receiver_on_another_thread_can_answer_what_was_read_with_the_end() {
         (raw_frame(VIOLATION, ""), "error ERR_S9_PROTOCOL", Frame::close(1002, "")),
     ] {
         // Long enough for the thread to have acted if it did not wait.
-        let (log, frames) = on_a_thread(&[frame(TEXT, "one"), end], Some(Duration::from_millis(20)));
+        let (log, frames, _) = on_a_thread(&[frame(TEXT, "one"), end], Some(Duration::from_millis(20)));
         assert_eq!(log, ["activated", "text one", told, "quit"]);
         assert_eq!(frames, [Frame::new(BINARY, "one"), code]);
     }
@@ -203,8 +208,10 @@ fn a_receiver_on_another_thread_can_answer_what_was_read_with_the_end() {
 #[test]
 fn a_receiver_that_does_not_come_back_keeps_no_peer_waiting() {
     let begun = Instant::now();
-    let (log, frames) = on_a_thread(&[frame(TEXT, "one"), raw_frame(VIOLATION, "")], None);
+    let (log, frames, asked) = on_a_thread(&[frame(TEXT, "one"), raw_frame(VIOLATION, "")], None);
     assert_eq!(log, ["activated", "text one", "error ERR_S9_PROTOCOL", "quit"]);
     assert_eq!(frames, [Frame::close(1002, "")]);
     assert!(begun.elapsed() < LONG);
+    // The thread sleeps meanwhile, a millisecond at a time: the half second is perhaps the receiver's.
+    assert!(asked < 2_000, "asked {asked} times");
 }
