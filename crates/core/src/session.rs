@@ -343,8 +343,12 @@ impl Session {
 
     /// Passes the time after an idle turn as the options say, at most until the closing handshake's
     /// deadline. Whether that time is over or something has come, rather than
-    /// [`set_longest_wait`](Self::set_longest_wait) having cut it.
+    /// [`set_longest_wait`](Self::set_longest_wait) having cut it. A blocking session, which waits in its
+    /// reads, has nothing to wait for here.
     pub fn wait(&mut self) -> bool {
+        if self.is_blocking {
+            return true;
+        }
         let (Some(slice), wanted) = (self.longest_wait, self.wait.longest()) else {
             self.wait_unless(|| false);
             return true;
@@ -356,7 +360,8 @@ impl Session {
         }
         let since = *self.waiting_since.get_or_insert_with(Instant::now);
         let came = self.wait_unless(|| false);
-        let over = came || since.elapsed() >= wanted;
+        let is_due = self.until_deadline().is_some_and(|left| left.is_zero());
+        let over = came || is_due || self.connection.is_over() || since.elapsed() >= wanted;
         if over {
             self.waiting_since = None;
         }

@@ -1,0 +1,79 @@
+//! Waits that are cut short for a caller that has to look after something else, as the addon has.
+#![allow(clippy::unwrap_used)]
+
+#[allow(dead_code)]
+mod server;
+
+use std::{
+    sync::mpsc,
+    time::{Duration, Instant},
+};
+
+use s9_websocket_core::*;
+use server::*;
+
+const SLICE: Duration = Duration::from_millis(5);
+
+#[derive(Default)]
+struct Log(Vec<String>);
+
+impl S9WebSocketClientHandler<Session> for Log {
+    fn on_event(&mut self, _: &mut Session, event: WebSocketEvent) {
+        self.0.push(format!("{event:?}"));
+    }
+}
+
+/// A server that says nothing, whatever it is sent, until it is told that the test is over.
+fn silent() -> (Server<()>, mpsc::Sender<()>) {
+    let (done, wait) = mpsc::channel::<()>();
+    let server = serve(false, move |_peer| {
+        let _ = wait.recv_timeout(LONG);
+    });
+    (server, done)
+}
+
+/// Turns and waits until a turn has come to `end`; how many waits were cut.
+fn run_until(session: &mut Session, end: Turn) -> usize {
+    let (mut log, mut cut) = (Log::default(), 0);
+    loop {
+        let came_to = turn(session, &mut log);
+        if came_to == end {
+            return cut;
+        }
+        if came_to != Turn::Idle {
+            continue;
+        }
+        while !session.wait() {
+            cut += 1;
+            assert!(cut < 10_000, "waits without waiting");
+        }
+    }
+}
+
+#[test]
+fn a_blocking_session_waits_in_its_reads_and_nowhere_else() {
+    let (server, done) = silent();
+    let options = BlockingOptions::new().read_timeout(Some(4 * SLICE)).unwrap();
+    let mut session = Session::connect_blocking(&server.url, &[], options, &Canceller::new()).unwrap();
+    session.set_longest_wait(Some(SLICE));
+    assert!(session.set_blocking().unwrap());
+    run_until(&mut session, Turn::Idle);
+    assert!(session.wait());
+    drop(done);
+    server.join();
+}
+
+#[test]
+fn the_closing_handshakes_deadline_ends_a_wait_that_is_cut() {
+    let (server, done) = silent();
+    let options = NonBlockingOptions::new().spin_wait_duration(Some(LONG)).unwrap();
+    let options = options.close_timeout(10 * SLICE).unwrap();
+    let mut session = Session::connect_non_blocking(&server.url, &[], options, &Canceller::new()).unwrap();
+    session.set_longest_wait(Some(SLICE));
+    session.close(None).unwrap();
+    let start = Instant::now();
+    run_until(&mut session, Turn::Ended);
+    assert!(start.elapsed() < LONG / 3, "{:?}", start.elapsed());
+    drop(done);
+    server.join();
+}
