@@ -10,6 +10,9 @@ import {
   S9NonBlockingWebSocketClient as NonBlockingClient,
 } from 's9-websocket';
 
+/** The most events that a client delivers at once. */
+const BATCH_CAPACITY = 1024;
+
 type Client = NonBlockingClient | BlockingClient;
 type Handler = {
   onActivated(client: Client): void;
@@ -56,7 +59,7 @@ for (const [name, run] of Object.entries(RUNS)) {
     let asked = begun;
     await run(url, {
       onActivated(client) {
-        client.sendTextMessage('burst');
+        client.sendTextMessage('burst 10 1');
       },
       onTextMessage(client, text) {
         if (text === '0') backlogs.push([]);
@@ -68,7 +71,7 @@ for (const [name, run] of Object.entries(RUNS)) {
         if (text !== '9') return;
         if (backlogs.length === BURSTS) return client.forceQuit();
         asked = performance.now();
-        client.sendTextMessage('burst');
+        client.sendTextMessage('burst 10 1');
       },
     });
     t.is(times.length, BURSTS * 10);
@@ -78,6 +81,37 @@ for (const [name, run] of Object.entries(RUNS)) {
     const whole = backlogs.filter(backlog => backlog.join() === descending.join());
     t.true(whole.length > BURSTS / 2, JSON.stringify(backlogs));
     t.true(backlogs.every(backlog => backlog.at(-1) === 0));
+  });
+
+  test.serial(`${name}_tells_of_no_message_behind_the_last_one`, async t => {
+    const { url } = await start(t);
+    // Batches that are full and not, and messages that are handed over singly.
+    const kinds = [
+      { count: BATCH_CAPACITY, length: 4 },
+      { count: 2 * BATCH_CAPACITY, length: 4 },
+      { count: BATCH_CAPACITY + 1, length: 4 },
+      { count: 3, length: 8 * 1024 },
+    ];
+    const bursts = Array.from({ length: 4 }, () => kinds).flat();
+    const burst = ({ count, length }: { count: number; length: number }) =>
+      `burst ${count} ${length}`;
+    const backlogs: number[] = [];
+    let current = bursts.shift();
+    await run(url, {
+      onActivated(client) {
+        if (current) client.sendTextMessage(burst(current));
+      },
+      onTextMessage(client, text) {
+        backlogs.push(client.backlog);
+        if (Number.parseInt(text, 10) + 1 !== current?.count) return;
+        t.is(client.backlog, 0, burst(current));
+        current = bursts.shift();
+        if (current) client.sendTextMessage(burst(current));
+        else client.forceQuit();
+      },
+    });
+    // By far most bursts are one read.
+    t.true(backlogs.includes(BATCH_CAPACITY - 1));
   });
 
   test.serial(`${name}_sends_what_is_corked_in_one_write`, async t => {
@@ -114,7 +148,7 @@ test.serial('channel_events_tell_when_their_bytes_were_read', async t => {
   let last = 0;
   for (let burst = 0; burst < BURSTS; burst++) {
     const asked = performance.now();
-    client.controlTx.send({ type: 'sendText', text: 'burst' });
+    client.controlTx.send({ type: 'sendText', text: 'burst 10 1' });
     for (;;) {
       const event = await client.eventRx.recv();
       t.true(event.receivedAt >= last);
@@ -132,7 +166,7 @@ test.serial('receivedAt_is_when_bytes_were_read_and_not_when_they_are_delivered'
   const client = await AsyncClient.connect(url, WAITING);
   t.teardown(() => client[Symbol.dispose]());
   client.run();
-  client.controlTx.send({ type: 'sendText', text: 'burst' });
+  client.controlTx.send({ type: 'sendText', text: 'burst 10 1' });
   while (client.eventRx.length < 11) await new Promise(setImmediate);
   const read = performance.now();
   await new Promise(resolve => setTimeout(resolve, 100));

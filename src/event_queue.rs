@@ -162,9 +162,8 @@ impl EventQueue {
                 break;
             }
         }
-        if !state.chunks.is_empty() {
-            writer.note_more();
-        } else if state.closed && writer.is_empty() && large.is_none() {
+        writer.set_more(!state.chunks.is_empty());
+        if state.chunks.is_empty() && state.closed && writer.is_empty() && large.is_none() {
             writer.note_over();
         }
         self.length.fetch_sub(before - *left, Ordering::SeqCst);

@@ -66,6 +66,9 @@ impl Client {
         handler.write_held();
         let came_to =
             if handler.has_quit || handler.holds() { Turn::Full } else { turn(session, &mut handler) };
+        if !handler.writer.has_room() {
+            handler.writer.set_more(session.has_message());
+        }
         let came_to = match came_to {
             _ if handler.has_quit => Turn::Ended,
             // The session has ended, but the batch did not take all of it.

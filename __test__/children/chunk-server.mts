@@ -1,6 +1,6 @@
 // A raw peer in a worker thread of its own, for clients that block theirs: it posts its port and then
-// how many messages each chunk brought that it read, once a message 'end' came. Who says 'burst' gets
-// ten messages in one write.
+// how many messages each chunk brought that it read, once a message 'end' came. Who says 'burst 10 99' gets
+// ten messages of 99 characters in one write, each beginning with its number.
 
 import { parentPort } from 'node:worker_threads';
 
@@ -27,9 +27,12 @@ const peer = await upgradingPeer(socket => {
     const messages = messagesIn(chunk);
     const counted = messages.filter(message => message.startsWith('corked'));
     if (counted.length > 0) chunks.push(counted.length);
-    if (messages.includes('burst')) {
-      const numbers = Array.from({ length: 10 }, (_, number) => textFrame(String(number)));
-      socket.write(Buffer.concat(numbers));
+    for (const [word, count, length] of messages.map(message => message.split(' '))) {
+      if (word !== 'burst') continue;
+      const frames = Array.from({ length: Number(count) }, (_, number) =>
+        textFrame(`${number}`.padEnd(Number(length))),
+      );
+      socket.write(Buffer.concat(frames));
     }
     if (messages.includes('end')) {
       parentPort?.postMessage(chunks);

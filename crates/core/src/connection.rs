@@ -345,6 +345,18 @@ impl<S: Read + Write> Connection<S> {
         })
     }
 
+    /// Whether the next step gives out a message that has been read, of one frame.
+    pub(crate) fn has_message(&mut self) -> bool {
+        let mut is_there = false;
+        if self.wants_read() && !self.is_over() {
+            self.reader.offer_messages(|_, _| {
+                is_there = true;
+                false
+            });
+        }
+        is_there
+    }
+
     /// Sends what is pending without reading, and arms the deadline that a step would arm.
     pub(crate) fn flush(&mut self, now: Instant) {
         if !self.is_over() {

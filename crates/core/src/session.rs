@@ -269,6 +269,11 @@ impl Session {
         self.connection.stream().received_at()
     }
 
+    /// Whether a message of one frame has been read that no event has told of yet.
+    pub fn has_message(&mut self) -> bool {
+        self.connection.has_message()
+    }
+
     /// The socket: addresses, options, TLS facts.
     pub fn socket(&self) -> S9Socket {
         self.connection.stream().s9_socket()
