@@ -167,11 +167,11 @@ test.serial('receivedAt_is_when_bytes_were_read_and_not_when_they_are_delivered'
   t.teardown(() => client[Symbol.dispose]());
   client.run();
   client.controlTx.send({ type: 'sendText', text: 'burst 10 1' });
-  while (client.eventRx.length < 11) await new Promise(setImmediate);
+  while (client.eventRx.length < 12) await new Promise(setImmediate);
   const read = performance.now();
   await new Promise(resolve => setTimeout(resolve, 100));
   const events = client.eventRx.drain();
-  t.is(events.length, 11);
+  t.is(events.length, 12);
   for (const { receivedAt } of events) t.true(receivedAt <= read + 1, `${receivedAt} > ${read}`);
 });
 

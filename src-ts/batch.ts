@@ -20,6 +20,11 @@ export const enum Kind {
   TextUtf16 = 10,
 }
 
+/** Whether an event of this kind is a text or binary message. */
+export function isMessage(kind: Kind): boolean {
+  return kind <= Kind.Binary ? kind >= Kind.TextAscii : kind >= Kind.TextAsBytes;
+}
+
 /** A descriptor is `[kind, offset, length, code]`. */
 export const enum Field {
   Kind = 0,

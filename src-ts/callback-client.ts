@@ -156,7 +156,10 @@ export abstract class CallbackClient {
     return this.#core.receivedAt;
   }
 
-  /** Messages already read and still to be delivered after this one: 0 means act now. */
+  /**
+   * Text and binary messages already read and still to be delivered after this one: 0 means act now.
+   * Of what comes behind the batch of 1,024 events at most that this one is in, it counts one message.
+   */
   get backlog(): number {
     return this.#core.backlog;
   }

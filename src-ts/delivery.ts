@@ -1,7 +1,7 @@
 // Hands the events of batches to a handler, in order, and keeps the first thing it throws.
 // Knows no loop.
 
-import { type Batch, Field, Kind, Result } from './batch';
+import { type Batch, Field, isMessage, Kind, Result } from './batch';
 import type { ClientCore } from './client-core';
 import { clockOffset } from './clock';
 import { fromNative } from './errors';
@@ -109,15 +109,16 @@ export class Delivery<C> {
     const client = this.#client;
     const handler = this.#handler;
     const { descriptors, times } = batch;
-    const messages = messagesIn(descriptors, count);
-    const beyond = result & Result.More ? 1 : 0;
+    let backlog = messagesIn(descriptors, count) + (result & Result.More ? 1 : 0);
     for (let index = 0; index < count && !core.skipping; index++) {
       const at = index * Field.Count;
       const start = descriptors[at + Field.Offset] as number;
       const end = start + (descriptors[at + Field.Length] as number);
       core.receivedAt = (times[index] as number) + clockOffset;
-      core.backlog = index < messages ? messages - 1 - index + beyond : 0;
-      switch (descriptors[at]) {
+      const kind = descriptors[at] as Kind;
+      if (isMessage(kind)) backlog--;
+      core.backlog = backlog;
+      switch (kind) {
         case Kind.TextAscii:
           handler.onTextMessage?.(client, batch.ascii(index, start, end));
           break;
@@ -160,13 +161,11 @@ export class Delivery<C> {
   }
 }
 
-/** What ends a connection is always last and is no message. */
+/** Pings and pongs among them would have someone wait for a message that does not come. */
 function messagesIn(descriptors: Uint32Array, count: number): number {
-  let messages = count;
-  while (messages > 0) {
-    const kind = descriptors[(messages - 1) * Field.Count] as number;
-    if (kind < Kind.ConnectionClosed || kind > Kind.Quit) break;
-    messages--;
+  let messages = 0;
+  for (let at = 0; at < count * Field.Count; at += Field.Count) {
+    if (isMessage(descriptors[at] as Kind)) messages++;
   }
   return messages;
 }

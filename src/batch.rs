@@ -29,7 +29,7 @@ const FIELDS: usize = 4;
 pub(crate) const NEEDS_SLAB: u32 = 0x2_0000;
 /// Nothing came.
 pub(crate) const IDLE: u32 = 0x1_0000;
-/// More had come already than the batch took.
+/// Messages had come already beyond those in the batch.
 pub(crate) const MORE: u32 = 0x4_0000;
 /// Nothing can come any more.
 const OVER: u32 = 0x8_0000;
@@ -320,7 +320,7 @@ impl BatchWriter<'_> {
         self.needed = Some(bytes);
     }
 
-    /// Notes whether there is more to take than was taken.
+    /// Notes whether messages have come beyond those taken.
     pub(crate) fn set_more(&mut self, has_more: bool) {
         self.has_more = has_more;
     }
@@ -334,7 +334,6 @@ impl BatchWriter<'_> {
     pub(crate) fn finish(self) -> u32 {
         match self.needed {
             None if self.is_over => OVER,
-            None if !self.has_more => self.count as u32,
             Some(needed) if self.count == 0 => {
                 let mut descriptors = self.batch.descriptors.borrow_mut();
                 // SAFETY: JavaScript does not run while this call does.
@@ -344,7 +343,8 @@ impl BatchWriter<'_> {
                 }
                 NEEDS_SLAB
             }
-            _ => self.count as u32 | MORE,
+            _ if self.has_more => self.count as u32 | MORE,
+            _ => self.count as u32,
         }
     }
 

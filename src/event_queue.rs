@@ -18,7 +18,7 @@ use s9_websocket_core::{Error, EventSink, MessageKind, WebSocketEvent};
 
 use crate::batch::{BatchWriter, Row, aligned};
 use crate::clock::Clock;
-use crate::parts::{Kind, Parts};
+use crate::parts::{Kind, MESSAGES, Parts};
 use crate::wide_text;
 
 /// The most events in a chunk: as many as in a batch.
@@ -162,7 +162,7 @@ impl EventQueue {
                 break;
             }
         }
-        writer.set_more(!state.chunks.is_empty());
+        writer.set_more(state.chunks.iter().any(Chunk::has_message));
         if state.chunks.is_empty() && state.closed && writer.is_empty() && large.is_none() {
             writer.note_over();
         }
@@ -277,6 +277,11 @@ impl Chunk {
             writer.need(rows[0][2] as usize);
         }
         count
+    }
+
+    /// Whether a message of this chunk has not been received.
+    fn has_message(&self) -> bool {
+        self.rows[self.next..].iter().any(|row| MESSAGES.contains(&(row[0] & !IS_LARGE)))
     }
 
     /// Whether the error's row has been received.

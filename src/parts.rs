@@ -46,6 +46,15 @@ impl Kind {
     }
 }
 
+/// The kinds of text and binary messages.
+pub(crate) const MESSAGES: [u32; 5] = [
+    Kind::AsciiText as u32,
+    Kind::Utf8Text as u32,
+    Kind::WideText as u32,
+    Kind::TextBuffer as u32,
+    Kind::Binary as u32,
+];
+
 /// The kinds of payloads that JavaScript may keep views of.
 pub(crate) const VIEWED: [u32; 4] =
     [Kind::Binary as u32, Kind::Ping as u32, Kind::Pong as u32, Kind::TextBuffer as u32];

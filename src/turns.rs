@@ -66,8 +66,9 @@ impl Client {
         handler.write_held();
         let came_to =
             if handler.has_quit || handler.holds() { Turn::Full } else { turn(session, &mut handler) };
-        if !handler.writer.has_room() {
-            handler.writer.set_more(session.has_message());
+        if !handler.has_room() {
+            let is_held = self.held.borrow().iter().any(|held| is_message(&held.event));
+            handler.writer.set_more(is_held || session.has_message());
         }
         let came_to = match came_to {
             _ if handler.has_quit => Turn::Ended,
@@ -88,6 +89,10 @@ impl Client {
         }
         Ok(if turn == Turn::Idle { status | IDLE } else { status })
     }
+}
+
+fn is_message(event: &WebSocketEvent) -> bool {
+    matches!(event, WebSocketEvent::TextMessage(_) | WebSocketEvent::BinaryMessage(_))
 }
 
 /// Writes the events of a turn into a batch.

@@ -1,10 +1,13 @@
 // A raw peer in a worker thread of its own, for clients that block theirs: it posts its port and then
 // how many messages each chunk brought that it read, once a message 'end' came. Who says 'burst 10 99' gets
-// ten messages of 99 characters in one write, each beginning with its number.
+// ten messages of 99 characters and a ping in one write, each message beginning with its number.
 
 import { parentPort } from 'node:worker_threads';
 
 import { textFrame, upgradingPeer } from '../unhelpful-peers.mjs';
+
+/** An empty one (RFC 6455, section 5.5.2). */
+const PING = Buffer.from([0x89, 0]);
 
 /** Unmasks the text frames of a chunk (RFC 6455, section 5.3), shorter than 126 bytes each. */
 function messagesIn(chunk: Buffer): string[] {
@@ -32,7 +35,7 @@ const peer = await upgradingPeer(socket => {
       const frames = Array.from({ length: Number(count) }, (_, number) =>
         textFrame(`${number}`.padEnd(Number(length))),
       );
-      socket.write(Buffer.concat(frames));
+      socket.write(Buffer.concat([...frames, PING]));
     }
     if (messages.includes('end')) {
       parentPort?.postMessage(chunks);
