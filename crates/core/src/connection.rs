@@ -211,7 +211,7 @@ impl<S> Connection<S> {
         matches!(self.state, State::Ended)
     }
 
-    /// Whether a step would do something once the stream can be read.
+    /// Whether a step would do something once the stream can be read, if the connection is not over.
     pub fn wants_read(&self) -> bool {
         match self.state {
             State::Failing { .. } => false,
@@ -222,7 +222,7 @@ impl<S> Connection<S> {
         }
     }
 
-    /// Whether a step would do something once the stream can be written.
+    /// Whether a step would do something once the stream can be written, if the connection is not over.
     pub fn wants_write(&self) -> bool {
         self.stream.is_blocked()
     }

@@ -41,7 +41,7 @@ const READ_WHILE_UNSENT: Duration = Duration::from_millis(10);
 pub struct Session {
     connection: Connection<Transport>,
     response: UpgradeResponse,
-    /// Of the options, what is used after connecting: certificates and credentials are not kept.
+    /// Of the options, what is used after connecting; certificates and credentials are not.
     close_timeout: Duration,
     max_buffered_amount: usize,
     event_capacity: usize,
