@@ -127,8 +127,9 @@ impl Transport {
         S9Socket::new(&self.socket, self.facts.clone())
     }
 
-    /// Makes reads and writes wait, writes at most `write_timeout`.
+    /// Makes reads and writes wait, the writes of a turn at most `write_timeout`, but for the end of the last.
     pub(crate) fn set_blocking(&mut self, write_timeout: Option<Duration>) -> Result<()> {
+        self.below_mut().limit_writes(write_timeout);
         self.socket
             .set_nonblocking(false)
             .and_then(|()| self.socket.set_write_timeout(write_timeout.map(at_least_shortest)))
@@ -136,6 +137,7 @@ impl Transport {
     }
 
     pub(crate) fn set_non_blocking(&mut self) -> Result<()> {
+        self.below_mut().limit_writes(None);
         self.socket.set_nonblocking(true).map_err(|source| Error::io("setting non-blocking mode", source))
     }
 

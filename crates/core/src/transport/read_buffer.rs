@@ -4,7 +4,7 @@
 use std::{
     io::{self, Read, Write},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use socket2::Socket;
@@ -35,6 +35,10 @@ pub(super) struct ReadBuffer {
     took_part: bool,
     /// A write has blocked in this turn.
     write_blocked: bool,
+    /// How long the writes of a turn may block together.
+    write_limit: Option<Duration>,
+    /// When the first of them began, where there is a limit.
+    writing_since: Option<Instant>,
     /// The error number of the latest write that failed for good.
     write_failure: Option<i32>,
 }
@@ -70,6 +74,8 @@ impl ReadBuffer {
             blocked_on: Blocked::Read,
             took_part: false,
             write_blocked: false,
+            write_limit: None,
+            writing_since: None,
             write_failure: None,
         }
     }
@@ -77,12 +83,19 @@ impl ReadBuffer {
     /// Allows one kernel read that brings bytes, and one write that blocks.
     pub(super) fn begin_turn(&mut self) {
         self.gate = Gate::Open;
-        self.write_blocked = false;
+        self.retry_write();
     }
 
     /// Allows one more write that blocks.
     pub(super) fn retry_write(&mut self) {
         self.write_blocked = false;
+        self.writing_since = None;
+    }
+
+    /// Bounds the writes of a turn: the socket's own timeout bounds each, and a peer that reads slowly may
+    /// let every one go on just before that.
+    pub(super) fn limit_writes(&mut self, limit: Option<Duration>) {
+        self.write_limit = limit;
     }
 
     /// Whether the turn's kernel read brought bytes.
@@ -183,6 +196,12 @@ impl ReadBuffer {
         Ok(count)
     }
 
+    fn is_past_write_limit(&mut self) -> bool {
+        let Some(limit) = self.write_limit else { return false };
+        let now = Instant::now();
+        now.saturating_duration_since(*self.writing_since.get_or_insert(now)) >= limit
+    }
+
     fn note_blocked_write(&mut self) -> io::Error {
         self.blocked_on = Blocked::Write;
         self.write_blocked = true;
@@ -243,7 +262,7 @@ impl Write for ReadBuffer {
             return Err(self.note_blocked_write());
         }
         // Each of the many steps of a turn tries to send what is unsent: one of them may wait for it.
-        if self.write_blocked && self.gate != Gate::Off {
+        if self.gate != Gate::Off && (self.write_blocked || self.is_past_write_limit()) {
             return Err(self.note_blocked_write());
         }
         loop {

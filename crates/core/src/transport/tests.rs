@@ -340,6 +340,33 @@ fn a_write_taken_in_part_would_block_next_though_the_peer_reads() {
 
 /// Left to itself, a close with bytes unread resets the connection and destroys what was written.
 #[test]
+fn the_writes_of_a_turn_are_bounded_together_though_the_peer_lets_each_go_on() {
+    const LIMIT: Duration = Duration::from_millis(200);
+    let (mut transport, mut peer) = pair();
+    transport.socket().set_send_buffer_size(4 << 10).unwrap();
+    transport.set_blocking(Some(LIMIT)).unwrap();
+    let slow_reader = thread::spawn(move || {
+        let mut chunk = [0; 4 << 10];
+        while peer.read(&mut chunk).is_ok_and(|count| count > 0) {
+            thread::sleep(LIMIT / 100);
+        }
+    });
+    transport.begin_turn();
+    let start = Instant::now();
+    let blocked = loop {
+        if let Err(error) = transport.write(&[7; 4 << 10]) {
+            break error;
+        }
+        assert!(start.elapsed() < LONG, "every write goes on");
+    };
+    assert_eq!(blocked.kind(), io::ErrorKind::WouldBlock);
+    transport.retry_write();
+    assert_eq!(transport.write(&[7]).unwrap(), 1);
+    drop(transport);
+    slow_reader.join().unwrap();
+}
+
+#[test]
 fn dropping_does_not_destroy_what_was_written() {
     let (mut transport, mut peer) = pair();
     peer.write_all(&[7; 4096]).unwrap();
