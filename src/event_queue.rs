@@ -80,6 +80,8 @@ struct Chunk {
     next: usize,
     /// Payload bytes of the rows that have not been received.
     waiting: usize,
+    /// How many of these rows are messages.
+    messages: usize,
 }
 
 impl EventQueue {
@@ -162,7 +164,7 @@ impl EventQueue {
                 break;
             }
         }
-        writer.set_more(state.chunks.iter().any(Chunk::has_message));
+        writer.set_more(state.chunks.iter().any(|chunk| chunk.messages > 0));
         if state.chunks.is_empty() && state.closed && writer.is_empty() && large.is_none() {
             writer.note_over();
         }
@@ -231,6 +233,7 @@ impl Chunk {
 
     fn describe(&mut self, kind: u32, offset: usize, length: usize, code: u16, time: f64) {
         self.waiting += length;
+        self.messages += usize::from(is_message(kind));
         self.rows.push([kind, offset as u32, length as u32, u32::from(code)]);
         self.times.push(time);
     }
@@ -252,6 +255,7 @@ impl Chunk {
         self.bytes.append(&mut other.bytes);
         self.large.append(&mut other.large);
         self.waiting += other.waiting;
+        self.messages += other.messages;
         self.error = other.error.take().or_else(|| self.error.take());
         other.clear();
     }
@@ -272,16 +276,12 @@ impl Chunk {
             writer.append(rows, &self.times[self.next..self.next + count], bytes);
             // Not the bytes copied: some lie between payloads.
             self.waiting -= rows.iter().map(|row| row[2] as usize).sum::<usize>();
+            self.messages -= rows.iter().filter(|row| is_message(row[0])).count();
             self.next += count;
         } else if small > 0 {
             writer.need(rows[0][2] as usize);
         }
         count
-    }
-
-    /// Whether a message of this chunk has not been received.
-    fn has_message(&self) -> bool {
-        self.rows[self.next..].iter().any(|row| MESSAGES.contains(&(row[0] & !IS_LARGE)))
     }
 
     /// Whether the error's row has been received.
@@ -301,6 +301,7 @@ impl Chunk {
         }
         let time = self.times[self.next];
         self.waiting -= length as usize;
+        self.messages -= usize::from(is_message(kind));
         self.next += 1;
         Some(([kind & !IS_LARGE, offset, length, code], time, self.large.pop_front()?))
     }
@@ -313,7 +314,13 @@ impl Chunk {
         self.error = None;
         self.next = 0;
         self.waiting = 0;
+        self.messages = 0;
     }
+}
+
+/// Whether a row of this kind is a text or binary message.
+fn is_message(kind: u32) -> bool {
+    MESSAGES.contains(&(kind & !IS_LARGE))
 }
 
 /// The end of the queue that the client's thread has.

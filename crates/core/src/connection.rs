@@ -345,16 +345,9 @@ impl<S: Read + Write> Connection<S> {
         })
     }
 
-    /// Whether the next step gives out a message that has been read, of one frame.
-    pub(crate) fn has_message(&mut self) -> bool {
-        let mut is_there = false;
-        if self.wants_read() && !self.is_over() {
-            self.reader.offer_messages(|_, _| {
-                is_there = true;
-                false
-            });
-        }
-        is_there
+    /// Whether a message has been read that a step still has to give out.
+    pub(crate) fn has_message(&self) -> bool {
+        self.wants_read() && !self.is_over() && self.reader.holds_message()
     }
 
     /// Sends what is pending without reading, and arms the deadline that a step would arm.

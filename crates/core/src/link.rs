@@ -352,6 +352,11 @@ impl Commands {
         Arc::clone(&self.link)
     }
 
+    /// Has senders know of what the session has not sent before it was given out.
+    pub(crate) fn note_unsent(&self, session: &Session) {
+        self.link.note_unsent(session);
+    }
+
     /// Carries out what waits.
     pub(crate) fn carry_out(&self, session: &mut Session) {
         let link = &self.link;

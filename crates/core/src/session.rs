@@ -269,8 +269,9 @@ impl Session {
         self.connection.stream().received_at()
     }
 
-    /// Whether a message of one frame has been read that no event has told of yet.
-    pub fn has_message(&mut self) -> bool {
+    /// Whether a message has been read that no event has told of yet. What TLS has not decrypted yet does not
+    /// count.
+    pub fn has_message(&self) -> bool {
         self.connection.has_message()
     }
 

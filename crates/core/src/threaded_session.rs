@@ -70,6 +70,7 @@ impl<S: EventSink> ThreadedSession<S> {
     pub fn new(mut session: Session, sink: S) -> Self {
         session.uncork_all();
         let (control, commands) = commands(session.max_buffered_amount());
+        commands.note_unsent(&session);
         let signal = EventSignal::default();
         let response = session.response().clone();
         let handler = ThreadHandler {

@@ -349,6 +349,22 @@ fn commands_given_before_run_are_carried_out() {
 }
 
 #[test]
+fn what_was_not_sent_before_there_was_a_thread_counts_as_unsent() {
+    let (go, wait) = mpsc::channel::<()>();
+    let server = serve_with_buffer(false, Some(4 << 10), move |peer| {
+        let _ = wait.recv_timeout(LONG);
+        peer.read_to_end().len()
+    });
+    let options = sleepy().send_buffer_size(Some(4 << 10)).unwrap();
+    let mut session = Session::connect_non_blocking(&server.url, &[], options, &Canceller::new()).unwrap();
+    while session.send_binary_message(vec![7; 64 << 10]).unwrap() == Sent::Flushed {}
+    let client = S9AsyncNonBlockingWebSocketClient::from(session);
+    assert!(client.buffered_amount() > 0);
+    drop((client, go));
+    server.join();
+}
+
+#[test]
 fn commands_after_the_end_are_refused() {
     let server = serve(false, |peer| peer.close(1000, ""));
     let mut client = connect(&server.url, sleepy());

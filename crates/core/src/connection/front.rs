@@ -2,7 +2,10 @@
 
 use std::io::Cursor;
 
-use tungstenite::protocol::frame::FrameHeader;
+use tungstenite::protocol::frame::{
+    FrameHeader,
+    coding::{Control, OpCode},
+};
 
 use crate::event::MessageKind;
 
@@ -51,9 +54,26 @@ impl Front {
     }
 }
 
+/// Whether these bytes, which begin with a frame, hold a whole message, or the end of one, ahead of any Close
+/// frame.
+pub(super) fn hold_message(mut bytes: &[u8]) -> bool {
+    loop {
+        let mut cursor = Cursor::new(bytes);
+        let Ok(Some((frame, payload))) = FrameHeader::parse(&mut cursor) else { return false };
+        let payload_and_behind = &bytes[cursor.position() as usize..];
+        let length = usize::try_from(payload).unwrap_or(usize::MAX);
+        let Some(behind) = payload_and_behind.get(length..) else { return false };
+        match frame.opcode {
+            OpCode::Data(_) if frame.is_final => return true,
+            OpCode::Control(Control::Close) => return false,
+            OpCode::Data(_) | OpCode::Control(_) => bytes = behind,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use tungstenite::protocol::frame::coding::{Data, OpCode};
+    use tungstenite::protocol::frame::coding::Data;
 
     use super::*;
 
@@ -82,6 +102,36 @@ mod tests {
                     Ok(Some(_)) | Err(_) => Front::Other,
                 };
                 assert_eq!(Front::of(bytes), expected, "{bytes:x?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_message_is_found_behind_frames_that_are_none() {
+        const TEXT: &[u8] = &[0x81, 1, b'x'];
+        const LONG: &[u8] = &[0x82, 126, 0, 1, b'x'];
+        const PING: &[u8] = &[0x89, 1, b'x'];
+        const BEGUN: &[u8] = &[0x01, 1, b'x'];
+        const GOES_ON: &[u8] = &[0x00, 0];
+        const ENDED: &[u8] = &[0x80, 0];
+        const CLOSE: &[u8] = &[0x88, 0];
+        for (frames, expected) in [
+            (&[][..], false),
+            (&[TEXT][..], true),
+            (&[LONG][..], true),
+            (&[PING][..], false),
+            (&[PING, PING, LONG][..], true),
+            (&[BEGUN, PING, GOES_ON][..], false),
+            (&[BEGUN, PING, GOES_ON, ENDED][..], true),
+            (&[ENDED][..], true),
+            (&[PING, CLOSE, TEXT][..], false),
+        ] {
+            let bytes = frames.concat();
+            assert_eq!(hold_message(&bytes), expected, "{bytes:x?}");
+            // A frame that is not whole is none.
+            for length in 0..bytes.len() {
+                let is_whole = expected && hold_message(&bytes[..length]);
+                assert!(!is_whole, "{:x?}", &bytes[..length]);
             }
         }
     }

@@ -25,7 +25,7 @@ use tungstenite::{
 
 use super::{
     frame_buffer::{self, FrameBuffer, LARGE},
-    front::Front,
+    front::{Front, hold_message},
     partial_text::{PartialText, whole_characters},
 };
 use crate::event::MessageKind;
@@ -100,6 +100,12 @@ impl Reader {
     /// Whether there is no message but for new bytes of the stream.
     pub(super) fn is_starved(&self) -> bool {
         self.is_dry || self.buffer.is_none()
+    }
+
+    /// Whether a message has come whole that has not been given out.
+    pub(super) fn holds_message(&self) -> bool {
+        // What is the context's own is read from the buffer to its last byte before anything is given out.
+        self.buffer.as_ref().is_some_and(|buffer| hold_message(buffer.unread()))
     }
 
     /// Takes a message that is one frame and has been read whole. Where there is none,
