@@ -1,12 +1,21 @@
 // Text of every script and length, beside what else moves the memory that it is handed over in.
 
-import test from 'ava';
+import { constants } from 'node:buffer';
+import { once } from 'node:events';
 
-import { frame, Opcode } from './frames.mjs';
+import test, { type ExecutionContext } from 'ava';
+import {
+  S9AsyncNonBlockingWebSocketClient as AsyncClient,
+  S9WebSocketError,
+  type WebSocketEvent,
+} from 's9-websocket';
+
+import { closeFrame, frame, Opcode } from './frames.mjs';
 import { Random, SEED } from './random.mjs';
 import { ACCEPT, CLOSE_WHEN_ASKED } from './script.mjs';
 import { ScriptedServer } from './scripted-server.mjs';
-import { observed, WAYS } from './ways.mjs';
+import { upgradingPeer } from './unhelpful-peers.mjs';
+import { CALLBACK_WAYS, observed, WAYS } from './ways.mjs';
 
 let server: ScriptedServer;
 test.before(async () => {
@@ -121,3 +130,87 @@ for (const [name, way] of Object.entries(WAYS)) {
     );
   });
 }
+
+/** More characters than a string can have, in pieces of a mebibyte. */
+const PIECE = Buffer.alloc(2 ** 20, 'x');
+const PIECES = Math.ceil((constants.MAX_STRING_LENGTH + 1) / PIECE.length);
+const TOO_LONG = PIECES * PIECE.length;
+const LARGE = { maxMessageSize: 2 ** 30, maxFrameSize: 2 ** 30 };
+
+/** Upgrades and sends these texts, `undefined` being one that is too long; a Close is answered. */
+async function start(t: ExecutionContext, texts: readonly (string | undefined)[]) {
+  const peer = await upgradingPeer(async socket => {
+    socket.once('data', () => socket.end(closeFrame(1000)));
+    for (const text of texts) {
+      if (text !== undefined) socket.write(frame(Opcode.Text, text));
+      else {
+        socket.write(frame(Opcode.Text, '', { announced: BigInt(TOO_LONG) }));
+        for (let sent = 0; sent < PIECES && !socket.destroyed; sent++) {
+          if (!socket.write(PIECE)) await once(socket, 'drain');
+        }
+      }
+    }
+  });
+  t.teardown(() => peer.close());
+  return peer.url;
+}
+
+function checkTooLarge(t: ExecutionContext, error: unknown): void {
+  t.true(error instanceof S9WebSocketError);
+  const { code, message, cause } = error as S9WebSocketError;
+  t.is(code, 'ERR_S9_MESSAGE_TOO_LARGE');
+  for (const part of [TOO_LONG, constants.MAX_STRING_LENGTH, "textFormat: 'buffer'"]) {
+    t.true(message.includes(`${part}`), message);
+  }
+  t.true(cause instanceof Error);
+}
+
+test.serial('a_receive_of_a_text_too_long_for_a_string_fails_and_the_next_goes_on', async t => {
+  const url = await start(t, ['a', undefined, 'b', undefined, 'c']);
+  const client = await AsyncClient.connect(url, LARGE);
+  t.teardown(() => client[Symbol.dispose]());
+  const thread = client.run();
+  const { eventRx } = client;
+  const textOf = (event?: WebSocketEvent) =>
+    event?.type === 'textMessage' ? event.data : event?.type;
+  const fails = async (receive: () => unknown) => {
+    const [settled] = await Promise.allSettled([(async () => receive())()]);
+    if (settled?.status === 'rejected') checkTooLarge(t, settled.reason);
+    else t.fail(`received ${textOf(settled?.value as WebSocketEvent)}`);
+  };
+  t.is(textOf(await eventRx.recv()), 'activated');
+  t.is(textOf(await eventRx.recv()), 'a');
+  await fails(() => eventRx.recv());
+  while (eventRx.length < 2) await new Promise(setImmediate);
+  // What drain has taken already is not lost for the one that it meets.
+  t.deepEqual(eventRx.drain().map(textOf), ['b']);
+  await fails(async () => {
+    for await (const event of eventRx) return event;
+    return undefined;
+  });
+  for await (const event of eventRx) {
+    t.is(textOf(event), 'c');
+    break;
+  }
+  t.is(eventRx.length, 0);
+  client.controlTx.send({ type: 'close' });
+  t.is(textOf(await eventRx.recv()), 'connectionClosed');
+  t.is(textOf(await eventRx.recv()), 'quit');
+  await thread.join();
+});
+
+test.serial('a_run_fails_with_a_text_too_long_for_a_string_after_on_quit', async t => {
+  const way = CALLBACK_WAYS.non_blocking_thread!;
+  const client = await way.connect(await start(t, [undefined]), LARGE);
+  const told: string[] = [];
+  const error = await t.throwsAsync(
+    way.run(client, {
+      onActivated: () => void told.push('activated'),
+      onTextMessage: () => void told.push('text'),
+      onError: () => void told.push('error'),
+      onQuit: () => void told.push('quit'),
+    }),
+  );
+  checkTooLarge(t, error);
+  t.deepEqual(told, ['activated', 'quit']);
+});

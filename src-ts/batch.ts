@@ -1,8 +1,10 @@
 // Memory that native code writes events to, and a pool of it: the layout of a batch is known here
 // and to those that read it, nowhere else.
 
+import { constants } from 'node:buffer';
 import { markAsUntransferable } from 'node:worker_threads';
 
+import { S9WebSocketError } from './errors';
 import { addon, type NativeBatch } from './native';
 
 /** Kinds of event, the first of a descriptor's four numbers. */
@@ -138,7 +140,11 @@ export class Batch {
 
   /** Text with other characters. */
   utf8(start: number, end: number): string {
-    return this.#slab.utf8Slice(start, end);
+    try {
+      return this.#slab.utf8Slice(start, end);
+    } catch (cause) {
+      throw undecoded(end - start, cause);
+    }
   }
 
   /** Bytes that the caller may keep, unless this batch reuses its views. */
@@ -174,8 +180,12 @@ export class Batch {
       if (nextEnd > limit) break;
       last = nextEnd;
     }
-    const texts =
-      width === 1 ? this.#slab.latin1Slice(start, last) : this.#slab.ucs2Slice(start, last);
+    let texts: string;
+    try {
+      texts = width === 1 ? this.#slab.latin1Slice(start, last) : this.#slab.ucs2Slice(start, last);
+    } catch (cause) {
+      throw undecoded((end - start) / width, cause);
+    }
     if (last === end) return texts;
     this.#texts = texts;
     this.#textsStart = start;
@@ -196,6 +206,17 @@ export class Batch {
     this.#isShared = false;
     this.#native.setSlab(this.#slab);
   }
+}
+
+/** What decoding threw; by the length where that is what is wrong, since engines differ in their errors. */
+function undecoded(length: number, cause: unknown): unknown {
+  const most = constants.MAX_STRING_LENGTH;
+  if (length <= most) return cause;
+  return new S9WebSocketError(
+    'ERR_S9_MESSAGE_TOO_LARGE',
+    `text of ${length} characters is over the limit of ${most} of a string (as bytes: textFormat: 'buffer')`,
+    { cause },
+  );
 }
 
 const kept: Batch[] = [];

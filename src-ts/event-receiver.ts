@@ -21,6 +21,8 @@ interface Waiter {
   /** Events that may be taken from the channel for it and those after it. */
   ahead: number;
   resolve(event: WebSocketEvent): void;
+  /** The event was there and could not be read. */
+  reject(thrown: unknown): void;
   /** No event can come any more. */
   disconnect(): void;
 }
@@ -49,10 +51,14 @@ export class EventReceiver {
   }
 
   recv(): Promise<WebSocketEvent> {
-    const event = this.#received();
-    if (event) return Promise.resolve(event);
+    try {
+      const event = this.#received();
+      if (event) return Promise.resolve(event);
+    } catch (thrown) {
+      return Promise.reject(thrown);
+    }
     return new Promise((resolve, reject) => {
-      this.#wait({ ahead: 1, resolve, disconnect: () => reject(disconnected()) });
+      this.#wait({ ahead: 1, resolve, reject, disconnect: () => reject(disconnected()) });
     });
   }
 
@@ -76,9 +82,18 @@ export class EventReceiver {
     const limit = max === undefined ? this.length : integer('max', max, 1, Number.MAX_SAFE_INTEGER);
     const events: WebSocketEvent[] = [];
     while (events.length < limit) {
-      const event = this.#held();
-      if (event) events.push(event);
-      else if ((this.#take(limit - events.length) & Result.CountMask) === 0) break;
+      const batch = this.#batch;
+      if (batch) {
+        try {
+          events.push(this.#read(batch));
+        } catch (thrown) {
+          // Those before it would be lost: it is the first of the next call.
+          if (events.length > 0) break;
+          this.#advance(batch);
+          throw thrown;
+        }
+        this.#advance(batch);
+      } else if ((this.#take(limit - events.length) & Result.CountMask) === 0) break;
     }
     return events;
   }
@@ -106,12 +121,17 @@ export class EventReceiver {
       // Not async functions: these would make a promise more for each event.
       next: () => {
         if (done) return Promise.resolve(END);
-        const event = this.#received();
-        if (event) return Promise.resolve(yielded(event));
-        return new Promise(resolve => {
+        try {
+          const event = this.#received();
+          if (event) return Promise.resolve(yielded(event));
+        } catch (thrown) {
+          return Promise.reject(thrown);
+        }
+        return new Promise((resolve, reject) => {
           this.#wait({
             ahead: this.#shared ? 1 : BATCH_CAPACITY,
             resolve: event => resolve(yielded(event)),
+            reject,
             disconnect: () => resolve(ended()),
           });
         });
@@ -127,18 +147,27 @@ export class EventReceiver {
     return this.#held();
   }
 
-  /** The next of the events taken before. */
+  /** The next of the events taken before; one that cannot be read is passed over. */
   #held(): WebSocketEvent | undefined {
     const batch = this.#batch;
     if (!batch) return undefined;
+    try {
+      return this.#read(batch);
+    } finally {
+      this.#advance(batch);
+    }
+  }
+
+  #read(batch: Batch): WebSocketEvent {
     // Read only now: what is made and dropped at once never leaves the young generation. With
     // textFormat 'buffer' the user states the type.
-    const event = readEvent(batch, this.#index++, this.#native) as WebSocketEvent;
-    if (this.#index === this.#count) {
-      this.#batch = undefined;
-      returnBatch(batch);
-    }
-    return event;
+    return readEvent(batch, this.#index, this.#native) as WebSocketEvent;
+  }
+
+  #advance(batch: Batch): void {
+    if (++this.#index < this.#count) return;
+    this.#batch = undefined;
+    returnBatch(batch);
   }
 
   /** Takes `max` events at most, where none are held. */
@@ -164,13 +193,20 @@ export class EventReceiver {
 
   #serveWaiters(): void {
     for (let waiter = this.#waiters[0]; waiter; waiter = this.#waiters[0]) {
-      if (!this.#batch) {
-        const batch = borrowBatch(false);
-        const result = this.#source.takeOrWait(batch, waiter.ahead, this.#serve);
-        this.#hold(batch, result);
-        if (result === 0) return;
+      let event: WebSocketEvent | undefined;
+      try {
+        if (!this.#batch) {
+          const batch = borrowBatch(false);
+          const result = this.#source.takeOrWait(batch, waiter.ahead, this.#serve);
+          this.#hold(batch, result);
+          if (result === 0) return;
+        }
+        event = this.#held();
+      } catch (thrown) {
+        this.#waiters.shift();
+        waiter.reject(thrown);
+        continue;
       }
-      const event = this.#held();
       if (event) {
         this.#waiters.shift();
         this.#streak++;
