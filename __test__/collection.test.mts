@@ -367,3 +367,49 @@ test.serial('a_run_that_waits_ends_when_its_client_is_disposed_of', async t => {
   await until(() => codes.length === 4);
   t.deepEqual(codes, [1000, 1000, 1000, 1000]);
 });
+
+test.serial(
+  'a_client_disposed_of_between_polls_tells_on_quit_at_the_next_one_and_once',
+  async t => {
+    const { url } = await start(t);
+    const client = await NonBlockingClient.connect(url);
+    const told: string[] = [];
+    const handler = {
+      onActivated: () => void told.push('onActivated'),
+      onQuit() {
+        told.push('onQuit');
+        throw new Error('mine');
+      },
+    };
+    await until(() => told.length > 0 || !client.poll(handler));
+    client[Symbol.dispose]();
+    t.deepEqual(told, ['onActivated']);
+    t.throws(() => client.poll(handler), { message: 'mine' });
+    t.deepEqual(told, ['onActivated', 'onQuit']);
+    const other = { onQuit: () => void told.push('another onQuit') };
+    t.false(client.poll(other));
+    t.deepEqual(told, ['onActivated', 'onQuit']);
+  },
+);
+
+test.serial('a_poll_leaves_the_on_quit_of_a_run_that_goes_on_to_that', async t => {
+  const { url } = await start(t);
+  for (const on of ['event-loop', 'background-thread'] as const) {
+    const client = await NonBlockingClient.connect(url, WAITING);
+    const told: string[] = [];
+    let activated = () => {};
+    const activation = new Promise<void>(resolve => {
+      activated = resolve;
+    });
+    const run = client.run(
+      { onActivated: () => activated(), onQuit: () => void told.push('the run') },
+      { on },
+    );
+    await activation;
+    client[Symbol.dispose]();
+    t.throws(() => client.poll({ onQuit: () => void told.push('the poll') }));
+    await run;
+    t.deepEqual(told, ['the run']);
+    t.false(client.poll({}));
+  }
+});

@@ -24,6 +24,8 @@ export class ClientCore {
   /** `quit` has been delivered. */
   ended = false;
   disposed = false;
+  /** A run or a poll goes on: `quit` is its to deliver. */
+  running = false;
   /** `close()` was called, or the end has been delivered: from now on sends throw for it. */
   endIsKnown = false;
   /** While a loop on this thread runs over a blocking socket: sends block. */
@@ -63,7 +65,9 @@ export class ClientCore {
   begin(blocking: boolean): boolean {
     this.#begin ??= this.native.bindBegin();
     try {
-      return this.#begin(blocking ? 1 : 0) !== 0;
+      const blocks = this.#begin(blocking ? 1 : 0) !== 0;
+      this.running = true;
+      return blocks;
     } catch (thrown) {
       throw fromThrown(thrown);
     }
@@ -71,6 +75,7 @@ export class ClientCore {
 
   /** Gives the claim back. */
   release(): void {
+    this.running = false;
     this.#release ??= this.native.bindRelease();
     this.#release();
   }

@@ -26,11 +26,15 @@ export function runSync(core: ClientCore, delivery: Delivery<unknown>): void {
 
 /** One turn, without waiting; false once `quit` has been delivered. */
 export function pollOnce(core: ClientCore, delivery: Delivery<unknown>): boolean {
-  if (core.ended || core.disposed) return false;
-  core.claimed(false, () => {
-    do turn(core, delivery, 1);
-    while (core.skipping && !core.ended);
-  });
+  if (core.ended) return false;
+  // Between two polls nobody else can tell of the disposal.
+  if (core.disposed && !core.running) delivery.quit();
+  else {
+    core.claimed(false, () => {
+      do turn(core, delivery, 1);
+      while (core.skipping && !core.ended);
+    });
+  }
   delivery.rethrow();
   return !core.ended;
 }

@@ -13,6 +13,7 @@ const BATCHES_A_TICK = 8;
 export function runOnThread(core: ClientCore, delivery: Delivery<unknown>): Promise<void> {
   return new Promise((resolve, reject) => {
     converting(() => core.native.startThread());
+    core.running = true;
     const receiver = core.native.events();
     const source = new EventSource(receiver);
     const pump = (): void => {
@@ -29,6 +30,7 @@ export function runOnThread(core: ClientCore, delivery: Delivery<unknown>): Prom
         delivery.fail(value);
       }
       source.cancel();
+      core.running = false;
       delivery.settle(resolve, reject);
     };
     const wake = (): void => {
