@@ -1,5 +1,7 @@
 // The one error class of the package, and how native errors become it.
 
+import { types } from 'node:util';
+
 import { headerRecord, type ResponseHeaders } from './header-record';
 import type { NativeError } from './native';
 
@@ -70,7 +72,8 @@ export function fromNative(error: NativeError | null): S9WebSocketError {
 
 /** What a native call threw, as an `S9WebSocketError` where it carries one of our codes. */
 export function fromThrown(thrown: unknown): unknown {
-  if (!(thrown instanceof Error) || thrown instanceof S9WebSocketError) return thrown;
+  // In a `vm` context, Jest's for one, native errors are of the main realm and no instance of `Error`.
+  if (!types.isNativeError(thrown) || thrown instanceof S9WebSocketError) return thrown;
   const { code } = thrown as { code?: unknown };
   if (typeof code !== 'string' || !code.startsWith('ERR_S9_')) return thrown;
   return new S9WebSocketError(

@@ -2,6 +2,7 @@
 
 import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { types } from 'node:util';
 
 const NAME = 's9-websocket';
 const OLDEST_NODE = 20;
@@ -153,7 +154,7 @@ function isInstalled(package_: string, from: string): boolean {
 /** The messages of an error and of all its causes. */
 function messages(cause: unknown): string {
   const found: string[] = [];
-  for (let error = cause; error instanceof Error && found.length < 100; error = error.cause) {
+  for (let error = cause; types.isNativeError(error) && found.length < 100; error = error.cause) {
     found.push(error.message);
   }
   return found.join('\n');
