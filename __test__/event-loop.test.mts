@@ -1,5 +1,6 @@
 // While a client runs without blocking the thread, everything else in Node goes on living.
 
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { once } from 'node:events';
 import { createServer, get } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -128,6 +129,74 @@ test('clients_run_beside_one_another', async t => {
     counts,
     counts.map(() => 200),
   );
+});
+
+for (const [name, way] of Object.entries(CALLBACK_WAYS).filter(([, way]) => !way.blocksThread)) {
+  for (const end of ['close', 'dispose'] as const) {
+    test.serial(`${name}_calls_back_in_the_context_of_run_until_${end}`, async t => {
+      const server = await EchoServer.start();
+      t.teardown(() => server.close());
+      const context = new AsyncLocalStorage<string>();
+      const client = await context.run('connect', () => way.connect(server.url, {}));
+      const seen: string[] = [];
+      const see = (callback: string) => void seen.push(`${callback}: ${context.getStore()}`);
+      let arrived = () => {};
+      const running = context.run('run', () =>
+        way.run(client, {
+          onActivated: () => see('onActivated'),
+          onTextMessage() {
+            see('onTextMessage');
+            arrived();
+          },
+          onConnectionClosed: () => see('onConnectionClosed'),
+          onQuit: () => see('onQuit'),
+        }),
+      );
+      for (let count = 0; count < 3; count++) {
+        const arrival = new Promise<void>(resolve => {
+          arrived = resolve;
+        });
+        context.run('send', () => client.sendTextMessage('text'));
+        await arrival;
+        // Until it waits again, where it waits.
+        for (let turn = 0; turn < 10; turn++) await immediate();
+      }
+      context.run('end', () => {
+        if (end === 'close') client.close();
+        else client[Symbol.dispose]();
+      });
+      await running;
+      const messages = Array.from({ length: 3 }, () => 'onTextMessage');
+      const last = end === 'close' ? ['onConnectionClosed', 'onQuit'] : ['onQuit'];
+      t.deepEqual(
+        seen,
+        ['onActivated', ...messages, ...last].map(callback => `${callback}: run`),
+      );
+    });
+  }
+}
+
+test.serial('what_receives_from_a_channel_keeps_its_own_context', async t => {
+  const server = await EchoServer.start();
+  t.teardown(() => server.close());
+  const context = new AsyncLocalStorage<string>();
+  const client = await S9AsyncNonBlockingWebSocketClient.connect(server.url);
+  const thread = context.run('run', () => client.run());
+  const receive = async (name: string) => {
+    await client.eventRx.recv();
+    t.is(context.getStore(), name);
+    for await (const _ of client.eventRx) t.is(context.getStore(), name);
+  };
+  const receiving = ['one', 'two'].map(name => context.run(name, () => receive(name)));
+  context.run('send', () => client.controlTx.send({ type: 'sendText', text: 'text' }));
+  context.run('end', () => client.controlTx.send({ type: 'close' }));
+  await Promise.race(receiving);
+  t.is(context.getStore(), undefined);
+  await Promise.all(receiving);
+  await context.run('join', async () => {
+    await thread.join();
+    t.is(context.getStore(), 'join');
+  });
 });
 
 for (const [kind, options] of Object.entries({ spins: {}, sleeps: { spinWaitDuration: 60_000 } })) {

@@ -54,7 +54,8 @@ export class S9BlockingWebSocketClient extends CallbackClient {
   /**
    * Runs on a Rust thread until the connection has ended; a blocking read never stops Node.
    *
-   * Resolves after `onQuit`; rejects with what a callback throws.
+   * Callbacks have the `AsyncLocalStorage` context of this call. Resolves after `onQuit`; rejects with
+   * what a callback throws.
    */
   run(handler: S9WebSocketClientHandler<this>): Promise<void>;
   run(handler: S9WebSocketClientHandler<this, Buffer>): Promise<void>;

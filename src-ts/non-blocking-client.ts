@@ -66,8 +66,9 @@ export class S9NonBlockingWebSocketClient extends CallbackClient {
   /**
    * Runs until the connection has ended, in Node's event loop or on a Rust thread.
    *
-   * In the event loop it spins one core unless `spinWaitDuration` is set. Resolves after `onQuit`;
-   * rejects with what a callback throws.
+   * In the event loop it spins one core unless `spinWaitDuration` is set. Callbacks have the
+   * `AsyncLocalStorage` context of this call. Resolves after `onQuit`; rejects with what a callback
+   * throws.
    */
   run(handler: S9WebSocketClientHandler<this>, how?: RunOptions): Promise<void>;
   run(handler: S9WebSocketClientHandler<this, Buffer>, how?: RunOptions): Promise<void>;

@@ -1,5 +1,7 @@
 // The loop inside Node's event loop: a few turns a tick, everything else goes on living.
 
+import { AsyncResource } from 'node:async_hooks';
+
 import type { ClientCore } from './client-core';
 import type { Delivery } from './delivery';
 import { forgetReadiness, newKey, stopWaiting, whenReady } from './readiness';
@@ -35,6 +37,11 @@ class EventLoopRun {
   /** Fixed for the life of a client; the wait itself may get shorter while it is closing. */
   readonly #spins: boolean;
   readonly #tick = (): void => this.#turn();
+  /** Bound: what wakes a run comes from another async context, or from none. A tick hands its own on. */
+  readonly #resume = AsyncResource.bind((): void => {
+    this.#stopWaiting();
+    this.#turn();
+  });
   /** The key under which readiness is watched. */
   readonly #key = newKey();
   #waiting = false;
@@ -83,7 +90,7 @@ class EventLoopRun {
     whenReady(this.#key, this.#core.native, this.#resume);
     this.#core.wake = () => {
       this.#stopWaiting();
-      setImmediate(this.#tick);
+      setImmediate(this.#resume);
     };
     // A timer is made once and refreshed: making one costs more than a turn.
     if (this.#timer && this.#delay === delay) this.#timer.refresh();
@@ -95,11 +102,6 @@ class EventLoopRun {
       }, delay);
     }
   }
-
-  readonly #resume = (): void => {
-    this.#stopWaiting();
-    this.#turn();
-  };
 
   #stopWaiting(): void {
     stopWaiting(this.#key);

@@ -1,5 +1,7 @@
 // A run whose loop is on a Rust thread: batches come over a channel and are delivered here.
 
+import { AsyncResource } from 'node:async_hooks';
+
 import { BATCH_CAPACITY, borrowBatch, Result, returnBatch } from './batch';
 import type { ClientCore } from './client-core';
 import type { Delivery } from './delivery';
@@ -16,7 +18,8 @@ export function runOnThread(core: ClientCore, delivery: Delivery<unknown>): Prom
     core.running = true;
     const receiver = core.native.events();
     const source = new EventSource(receiver);
-    const pump = (): void => {
+    // A thread calls from no context, and disposal from that of its caller.
+    const pump = AsyncResource.bind((): void => {
       core.wake = undefined;
       try {
         if (core.disposed) delivery.quit();
@@ -32,7 +35,7 @@ export function runOnThread(core: ClientCore, delivery: Delivery<unknown>): Prom
       source.cancel();
       core.running = false;
       delivery.settle(resolve, reject);
-    };
+    });
     const wake = (): void => {
       // Only disposal needs it: all else comes back over the channel.
       if (core.disposed && source.cancel()) setImmediate(pump);
