@@ -1,6 +1,7 @@
 // The command line of `s9ws`: what it refuses, and how it says so.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -83,3 +84,32 @@ for (const [index, [args, message]] of WRONG.entries()) {
     t.notRegex(stderr, /secret/, 'what may be a credential is not shown');
   });
 }
+
+const { decodeBinary } = createRequire(import.meta.url)('../../dist/cli/binary-text.js');
+
+// All of it at once, by groups of four or two, was more than the stack of regular expressions takes.
+for (const [format, bytesAt] of [
+  ['base64', 3 / 4],
+  ['hex', 1 / 2],
+] as const) {
+  test(`${format}_is_read_up_to_the_longest_line`, t => {
+    const longest = 64 << 20;
+    const text = 'A'.repeat(longest);
+    t.is(decodeBinary('data', text, format).length, longest * bytesAt);
+    t.throws(() => decodeBinary('data', `${text}*`, format), {
+      message: /^invalid data: "A{64}…"/,
+    });
+  });
+}
+
+test('base64_is_read_with_padding_or_without_and_never_with_too_little_or_much', t => {
+  for (const digits of ['', 'AA', 'AAA', 'AAAA', 'AAAAAA', 'Az09+/-_']) {
+    const padding = '='.repeat((4 - (digits.length % 4)) % 4);
+    for (const text of [digits, `${digits}${padding}`, ` ${digits}\n${padding} `]) {
+      t.deepEqual(decodeBinary('data', text, 'base64'), Buffer.from(digits, 'base64'), text);
+    }
+  }
+  for (const text of ['A', 'AAAAA', '=', '==', 'A===', 'AA=', 'AAA==', 'AAAA=', 'AAAA==', 'A=A=']) {
+    t.throws(() => decodeBinary('data', text, 'base64'), { message: /^invalid data/ }, text);
+  }
+});
