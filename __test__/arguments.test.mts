@@ -28,6 +28,13 @@ structuredClone(detached, { transfer: [detached] });
 
 const NO_TEXT: unknown[] = [undefined, null, 5, true, {}, Buffer.from('text'), Symbol('text'), 5n];
 const NO_BYTES: unknown[] = [null, 5, 'text', true, {}, [1, 2], Symbol('data'), 5n];
+/** Of the class by its prototype, but without bytes that native code could take. */
+const NEARLY_BYTES: unknown[] = [
+  Object.create(Uint8Array.prototype),
+  Object.create(new Uint8Array(2)),
+  new Proxy(new Uint8Array(2), {}),
+  new Proxy(new Uint8Array(2), { get: (bytes, name) => Reflect.get(bytes, name) }),
+];
 const LONG = Buffer.alloc(126);
 
 /** A call, what it is given, and what the error tells: the argument, the value, the range. */
@@ -50,7 +57,7 @@ const WRONG_MESSAGES: Wrong<Outlet>[] = [
     ],
   ),
   ...(['binary', 'ping', 'pong'] as const).flatMap(method =>
-    [...NO_BYTES, ...(method === 'binary' ? [undefined] : [])].map(
+    [...NO_BYTES, ...NEARLY_BYTES, ...(method === 'binary' ? [undefined] : [])].map(
       (data): Wrong<Outlet> => [
         outlet => outlet[method](data as never),
         /^invalid data: .+ \(allowed: a Uint8Array, .+\)$/,

@@ -12,8 +12,11 @@ const BYTES = 'a Uint8Array, another view of bytes, or an ArrayBuffer';
 
 /** The bytes of a view or buffer, not copied. */
 export function bytes(name: string, value: unknown): Uint8Array {
-  // An empty one may be a view of a detached buffer, of which no other can be made.
-  if (value instanceof Uint8Array && value.byteLength > 0) return value;
+  // Proxies have a prototype too, and no bytes. An empty one may be a view of a detached buffer, of
+  // which no other can be made.
+  if (ArrayBuffer.isView(value) && value instanceof Uint8Array && value.byteLength > 0) {
+    return value;
+  }
   try {
     if (ArrayBuffer.isView(value)) {
       return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
