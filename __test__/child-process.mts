@@ -26,6 +26,8 @@ export function now(): number {
 export interface ChildOptions {
   env?: Record<string, string>;
   nodeArguments?: string[];
+  /** The most file descriptors it may have, where there is a shell to say so. */
+  descriptors?: number;
   /** Nobody is at the other end of its stderr. */
   stderrIsClosed?: boolean;
   /** Milliseconds after which it hangs. */
@@ -53,7 +55,10 @@ export async function runProgram(
   options: ChildOptions = {},
 ): Promise<ChildEnd> {
   const { NODE_OPTIONS: _, ...inherited } = process.env;
-  const child = spawn(process.execPath, [...(options.nodeArguments ?? []), path, ...args], {
+  const { descriptors, nodeArguments = [] } = options;
+  const limited = ['/bin/sh', '-c', `ulimit -n ${descriptors} && exec "$0" "$@"`];
+  const command = [...(descriptors === undefined ? [] : limited), process.execPath];
+  const child = spawn(command[0]!, [...command.slice(1), ...nodeArguments, path, ...args], {
     env: { ...inherited, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

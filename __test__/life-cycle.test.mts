@@ -32,3 +32,13 @@ for (const name of [
     });
   });
 }
+
+// Windows has no shell that limits them.
+const limited = process.platform === 'win32' ? test.skip : test.serial;
+limited('a_run_that_finds_no_descriptor_ends_its_client', async t => {
+  const echo = await EchoServer.start();
+  t.teardown(() => echo.close());
+  const args = ['a_run_that_finds_no_descriptor_ends_its_client', echo.url];
+  const end = await runChild('life-cycle', args, { descriptors: 100 });
+  t.deepEqual(end, { code: 0, signal: null, lines: [], stderr: '' });
+});

@@ -4,7 +4,7 @@
 import { type Batch, Field, isMessage, Kind, Result } from './batch';
 import type { ClientCore } from './client-core';
 import { clockOffset } from './clock';
-import { fromNative } from './errors';
+import { fromNative, fromThrown } from './errors';
 import type { AnyHandler, S9WebSocketClientHandler } from './handler';
 import type { NativeError } from './native';
 
@@ -69,7 +69,7 @@ export class Delivery<C> {
 
   /** The loop itself failed: `quit` is owed all the same. */
   fail(value: unknown): void {
-    this.#thrown ??= { value };
+    this.#thrown ??= { value: fromThrown(value) };
     this.quit();
   }
 

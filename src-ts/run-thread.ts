@@ -5,7 +5,7 @@ import { AsyncResource } from 'node:async_hooks';
 import { BATCH_CAPACITY, borrowBatch, Result, returnBatch } from './batch';
 import type { ClientCore } from './client-core';
 import type { Delivery } from './delivery';
-import { converting } from './errors';
+import { fromThrown } from './errors';
 import { EventSource } from './event-source';
 
 /** Batches delivered before the event loop gets a turn. */
@@ -14,7 +14,15 @@ const BATCHES_A_TICK = 8;
 /** Resolves once `quit` has been delivered; rejects with what the handler threw. */
 export function runOnThread(core: ClientCore, delivery: Delivery<unknown>): Promise<void> {
   return new Promise((resolve, reject) => {
-    converting(() => core.native.startThread());
+    try {
+      core.native.startThread();
+    } catch (value) {
+      // It runs already, or has ended. What else may fail takes the connection with it.
+      if (core.running || core.disposed) throw fromThrown(value);
+      delivery.fail(value);
+      delivery.settle(resolve, reject);
+      return;
+    }
     core.running = true;
     const receiver = core.native.events();
     const source = new EventSource(receiver);

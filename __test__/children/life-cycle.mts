@@ -2,6 +2,7 @@
 // stderr: what an assertion finds is an uncaught exception. Arguments: the case, an echo server's URL.
 
 import assert from 'node:assert/strict';
+import { closeSync, openSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import {
@@ -9,6 +10,7 @@ import {
   S9BlockingWebSocketClient as BlockingClient,
   ControlMessage,
   S9NonBlockingWebSocketClient as NonBlockingClient,
+  S9WebSocketError,
 } from 's9-websocket';
 
 const [name = '', url = '', refusing = ''] = process.argv.slice(2);
@@ -99,6 +101,18 @@ async function letGo(): Promise<void> {
   (await AsyncClient.connect(url, WAITING)).run();
 }
 
+/** Calls `work` with no file descriptor left to the process. */
+async function withoutDescriptors(work: () => Promise<void>): Promise<void> {
+  const opened: number[] = [];
+  try {
+    for (;;) opened.push(openSync('/dev/null', 'r'));
+  } catch (error) {
+    assert.equal((error as NodeJS.ErrnoException).code, 'EMFILE');
+  }
+  await work();
+  for (const descriptor of opened) closeSync(descriptor);
+}
+
 const CASES: Record<string, () => Promise<void>> = {
   async clients_are_collected_without_a_close() {
     await letGo();
@@ -171,6 +185,33 @@ const CASES: Record<string, () => Promise<void>> = {
       });
       await inside;
     }
+  },
+  async a_run_that_finds_no_descriptor_ends_its_client() {
+    const waiting = await NonBlockingClient.connect(url, WAITING);
+    const thread = await NonBlockingClient.connect(url, WAITING);
+    const blocking = await BlockingClient.connect(url);
+    const runs: Record<string, [Client, (handler: object) => Promise<void>]> = {
+      event_loop: [waiting, handler => waiting.run(handler)],
+      thread: [thread, handler => thread.run(handler, { on: 'background-thread' })],
+      blocking: [blocking, handler => blocking.run(handler)],
+    };
+    for (const [way, [client, run]] of Object.entries(runs)) {
+      let quits = 0;
+      const handler = { onQuit: () => quits++ };
+      await withoutDescriptors(async () => {
+        const error = await run(handler).catch(error => error);
+        assert.ok(error instanceof S9WebSocketError, `${way}: ${error}`);
+        assert.equal(error.code, 'ERR_S9_IO');
+      });
+      assert.equal(quits, 1, way);
+      await assert.rejects(run(handler), closed);
+      assert.equal(client.poll(handler), false);
+      assert.throws(() => client.sendTextMessage('late'), closed);
+      assert.throws(() => client.socket, taken);
+      assert.equal(quits, 1, way);
+    }
+    // Nothing is left behind that another run would miss.
+    await ask(await NonBlockingClient.connect(url, WAITING), 3);
   },
   async two_clients_spin_on_one_event_loop() {
     const clients = [await NonBlockingClient.connect(url), await NonBlockingClient.connect(url)];
