@@ -96,7 +96,13 @@ export class S9AsyncNonBlockingWebSocketClient {
     return upgradeResponse(this.#core.native.response());
   }
 
-  /** Sends Close 1000 and ends the thread; receivers are disconnected. */
+  /**
+   * Sends Close 1000 and has the thread end, once the server has answered or `closeTimeout` is over; it
+   * does not wait for that.
+   *
+   * Receivers get what is there, `connectionClosed` and `quit`, and are disconnected then; at once if
+   * the client never ran.
+   */
   [Symbol.dispose](): void {
     this.#core.dispose();
   }

@@ -23,7 +23,7 @@ export interface Receiver<T> extends AsyncIterable<T> {
   recvSync(timeout?: number): T | undefined;
   /** The next event if there is one; throws `ERR_S9_CHANNEL_DISCONNECTED` once there can be none. */
   tryRecv(): T | undefined;
-  /** The events that are there, `max` at most. */
+  /** The events that are there, `max` at most; none where there can be none either: it tells no end. */
   drain(max?: number): T[];
   /** Events that are there. */
   readonly length: number;

@@ -7,6 +7,8 @@ import { invalid, type S9WebSocketError } from './errors';
  *
  * Every method of the client may be called from every callback. What a callback throws ends the
  * loop: Close 1000 is sent, `onQuit` follows, and the thrown value comes out of the run unchanged.
+ * What an async callback rejects with ends nothing: it is an unhandled rejection, as of a listener of
+ * any emitter.
  *
  * @typeParam C - the client
  * @typeParam T - what text messages come as: `Buffer` with `textFormat: 'buffer'`
@@ -31,7 +33,10 @@ export interface S9WebSocketClientHandler<C, T extends string | Buffer = string>
   onPing?(client: C, data: Buffer): void;
   /** A pong, with what the ping carried. */
   onPong?(client: C, data: Buffer): void;
-  /** The connection ended cleanly: 1005 is a Close without code, 1006 an end without Close. */
+  /**
+   * The connection ended by a Close frame; `onQuit` follows. 1005 is a Close without code, 1006 an end
+   * without Close once ours was sent: without ours, `onError` tells of it.
+   */
   onConnectionClosed?(client: C, reason: string | null, code: number): void;
   /** The connection failed; `onQuit` follows. */
   onError?(client: C, error: S9WebSocketError): void;

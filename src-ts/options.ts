@@ -31,7 +31,7 @@ export interface CommonOptionsInit {
    * The longest wait after an idle turn; null, the default, spins.
    *
    * It is ended at once by data or by a command: it bounds how often `onPoll` and `onIdle` come,
-   * and costs no latency.
+   * and costs no latency. `run` in the event loop waits by Node's timers: whole milliseconds, 1 at least.
    */
   spinWaitDuration?: number | null;
   /** TCP_NODELAY; left out, the system's default applies. */

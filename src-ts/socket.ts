@@ -16,7 +16,7 @@ export interface TlsFacts {
   peerCertificate: Buffer | null;
 }
 
-/** The socket of a client; every access throws `ERR_S9_SOCKET_UNAVAILABLE` once it is gone. */
+/** The socket of a client; once it is gone, all but `tls` throw `ERR_S9_SOCKET_UNAVAILABLE`. */
 export class S9Socket {
   readonly #native: NativeSocket;
 
