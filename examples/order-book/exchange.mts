@@ -18,9 +18,9 @@ export interface ExchangeOptions {
   interval?: number;
   /** After so many updates the market is quiet; left out, it never is. */
   updates?: number;
-  /** Each so-manieth update is sent to nobody. */
+  /** Every Nth update is sent to nobody. */
   loseEvery?: number;
-  /** At each so-manieth update every connection breaks, without a Close frame. */
+  /** At every Nth update all connections break, without a Close frame. */
   breakEvery?: number;
 }
 
