@@ -46,7 +46,7 @@ async function record(url: string, symbol: string): Promise<void> {
   const client = await S9NonBlockingWebSocketClient.connect(url, {
     nodelay: true,
     connectTimeout: 5000,
-    // How often `onIdle` comes while nothing else does. What arrives is never delayed by it.
+    // How often `onIdle` comes while nothing else does. What arrives ends the wait at once.
     spinWaitDuration: 50,
     signal: stopping.signal,
   });
@@ -80,14 +80,25 @@ async function record(url: string, symbol: string): Promise<void> {
       client.forceQuit();
     },
     onConnectionClosed: (_, reason, code) => console.log(`closed: ${code} ${reason ?? ''}`.trim()),
-    onError: (_, error) => console.log(`${error.code}: ${error.message}`),
+    onError(_, error) {
+      // It would come again: the limit is too low for this feed.
+      if (error.code === 'ERR_S9_MESSAGE_TOO_LARGE') throw error;
+      console.log(`${error.code}: ${error.message}`);
+    },
   });
   stopping.signal.removeEventListener('abort', stop);
 }
 
-/** Whether the same might succeed later: a bad URL, a bad option or a bad password will not. */
+/** Whether the same `connect` may succeed later: with a bad URL, certificate or password it will not. */
 function mayPass({ code, response }: S9WebSocketError): boolean {
-  if (code === 'ERR_S9_INVALID_URI' || code === 'ERR_S9_INVALID_CONFIGURATION') return false;
-  const status = response?.status ?? 503;
-  return status >= 500 || status === 429;
+  switch (code) {
+    case 'ERR_S9_IO':
+    case 'ERR_S9_TIMEOUT':
+      return true;
+    // Without a response the server ended the connection in place of an answer.
+    case 'ERR_S9_HANDSHAKE':
+      return response === undefined || response.status === 429 || response.status >= 500;
+    default:
+      return false;
+  }
 }
