@@ -1,6 +1,5 @@
 // The programs of `examples/`, each run as a user would run it, against a server of this process.
 
-import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:https';
@@ -166,6 +165,15 @@ test('the_recorder_gives_up_where_trying_again_is_of_no_use', async t => {
   server.close();
 });
 
+test('the_recorder_gives_up_where_the_certificate_is_not_trusted', async t => {
+  await using echo = await EchoServer.start({ tls: true });
+  await inFolder(async folder => {
+    const end = await run('order-book/recorder', [echo.url, SYMBOL, join(folder, 'recording')]);
+    t.is(end.code, 1);
+    t.regex(end.stderr, /ERR_S9_TLS/);
+  });
+});
+
 test('the_latency_probe_prints_percentiles_of_any_server', async t => {
   await using echo = await EchoServer.start();
   const end = await run('latency-probe', [echo.url, '200']);
@@ -181,6 +189,17 @@ test('the_latency_probe_prints_percentiles_of_any_server', async t => {
     values.toSorted((a, b) => a - b),
   );
   t.true(values[0]! > 0);
+});
+
+test('the_latency_probe_fails_where_the_server_closes_before_the_last_pong', async t => {
+  const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+  await once(server, 'listening');
+  server.on('connection', socket => socket.on('ping', () => socket.close(1001, 'enough')));
+  const { port } = server.address() as AddressInfo;
+  const end = await run('latency-probe', [`ws://127.0.0.1:${port}`]);
+  t.is(end.code, 1);
+  t.regex(end.stderr, /^closed after \d pongs: 1001 enough\n$/);
+  server.close();
 });
 
 test('the_strategy_in_a_worker_obeys_its_limit_and_ends_after_its_orders', async t => {
@@ -207,10 +226,13 @@ test('header_fields_and_a_client_certificate_are_presented', async t => {
   const server = makeCertificate('server');
   const client = makeCertificate('client');
   const https = createServer({ ...server, ca: client.cert, requestCert: true });
+  let requests = 0;
   const upgrades = new WebSocketServer({
     server: https,
-    verifyClient: ({ req }, accept) =>
-      accept(req.headers.authorization === 'Bearer secret', 401, 'no such token'),
+    verifyClient({ req }, accept) {
+      requests++;
+      accept(req.headers.authorization === 'Bearer secret', 401, 'no such token');
+    },
   });
   upgrades.on('connection', (socket, request) => {
     const peer = (request.socket as TLSSocket).getPeerCertificate();
@@ -222,11 +244,9 @@ test('header_fields_and_a_client_certificate_are_presented', async t => {
   const url = `wss://localhost:${(https.address() as AddressInfo).port}`;
   await inFolder(async folder => {
     const put = (name: string, text: string) => writeFile(join(folder, name), text);
-    const { fingerprint256 } = new X509Certificate(server.cert);
     await put('ca.pem', server.cert);
     await put('cert.pem', client.cert);
     await put('key.pem', client.key);
-    await put('fingerprint.txt', `sha256 Fingerprint=${fingerprint256}\n`);
     const connect = (TOKEN: string) =>
       run('headers-and-certificates', [url, folder], { env: { TOKEN } });
 
@@ -234,7 +254,7 @@ test('header_fields_and_a_client_certificate_are_presented', async t => {
     t.deepEqual(allowed, {
       code: 0,
       signal: null,
-      lines: ['speaking feed.v2 with 127.0.0.1', 'client by headers-example/1.0'],
+      lines: ['speaking feed.v2 with 127.0.0.1', 'client by headers-example/1.0', 'closed: 1000'],
       stderr: '',
     });
     const refused = await connect('guessed');
@@ -249,10 +269,12 @@ test('header_fields_and_a_client_certificate_are_presented', async t => {
 
     await put('cert.pem', client.cert);
     await put('key.pem', client.key);
-    await put('fingerprint.txt', fingerprint256.replace(/^../, '00'));
+    await put('ca.pem', makeCertificate('server').cert);
+    const before = requests;
     const suspicious = await connect('secret');
     t.is(suspicious.code, 1);
-    t.regex(suspicious.stderr, /another certificate than expected/);
+    t.regex(suspicious.stderr, /^ERR_S9_TLS/);
+    t.is(requests, before, 'the token was not sent');
   });
   upgrades.close();
   https.close();
@@ -281,6 +303,22 @@ test('on_sigterm_everything_accepted_is_sent_before_the_close', async t => {
   t.deepEqual([code, `${reason}`], [1001, 'shutting down']);
   server.close();
 });
+
+for (const [code, exitCode] of [
+  [1000, 0],
+  [1008, 1],
+] as const) {
+  test(`graceful_shutdown_exits_with_${exitCode}_where_the_server_closes_with_${code}`, async t => {
+    const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+    await once(server, 'listening');
+    server.on('connection', socket => socket.on('message', () => socket.close(code)));
+    const { port } = server.address() as AddressInfo;
+    const end = await run('graceful-shutdown', [`ws://127.0.0.1:${port}`]);
+    t.deepEqual([end.code, end.signal, end.stderr], [exitCode, null, '']);
+    t.true(end.lines.includes(`closed: ${code}`), end.lines.join('\n'));
+    server.close();
+  });
+}
 
 for (const [title, signals] of [
   ['a_server_that_does_not_answer_the_close_is_waited_for_until_the_deadline', 1],

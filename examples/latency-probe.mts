@@ -14,6 +14,7 @@ const wanted = WARM_UP + Number(pings);
 const client = await S9NonBlockingWebSocketClient.connect(url, { nodelay: true });
 const trips: number[] = [];
 let sentAt = 0;
+let next: NodeJS.Timeout | undefined;
 
 function ping(): void {
   sentAt = performance.now();
@@ -25,13 +26,19 @@ await client.run({
   onActivated: ping,
   onPong(client) {
     trips.push(client.receivedAt - sentAt);
-    if (trips.length < wanted) setTimeout(ping, INTERVAL);
+    if (trips.length < wanted) next = setTimeout(ping, INTERVAL);
     else client.close();
+  },
+  onConnectionClosed(_, reason, code) {
+    if (trips.length === wanted) return;
+    console.error(`closed after ${trips.length} pongs: ${code} ${reason ?? ''}`.trim());
+    process.exitCode = 1;
   },
   onError(_, error) {
     console.error(error.message);
     process.exitCode = 1;
   },
+  onQuit: () => clearTimeout(next),
 });
 
 const measured = trips.slice(WARM_UP).sort((a, b) => a - b);
