@@ -99,6 +99,13 @@ test('every_block_is_covered', t => {
   }
 });
 
+test('what_to_try_again_after_is_told_by_one_function', t => {
+  const functionIn = (text: string) => /^function mayPass[\s\S]*?^}$/m.exec(text)?.[0];
+  const recorder = readFileSync(join(root, 'examples', 'order-book', 'recorder.mts'), 'utf8');
+  const shown = all.flatMap(({ code }) => functionIn(code) ?? []);
+  t.deepEqual(shown, [functionIn(recorder)]);
+});
+
 /** Commands in the running text count too: `npm run demo` is one wherever it stands. */
 const COMMAND = /\b(npm (?:run|test)\b[^`\n#]*|cargo [^`\n#]*|node [^`\n#]*)/g;
 
