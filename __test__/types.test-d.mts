@@ -4,6 +4,8 @@ import {
   AsyncNonBlockingOptions,
   BlockingOptions,
   type BlockingOptionsInit,
+  type CallbackClient,
+  type CommonOptionsInit,
   ControlMessage,
   type JoinHandle,
   type LogLevel,
@@ -129,6 +131,15 @@ export async function blockingClient(): Promise<void> {
   await client.run({}, { on: 'event-loop' });
   // @ts-expect-error: options of another client
   S9BlockingWebSocketClient.connectSync('ws://x', new NonBlockingOptions());
+}
+
+/** Of a program that works with any client, or with any that has a handler. */
+export async function anyClient(common: CommonOptionsInit): Promise<CallbackClient[]> {
+  await S9AsyncNonBlockingWebSocketClient.connect('ws://x', common);
+  const client: CallbackClient = await S9BlockingWebSocketClient.connect('ws://x', common);
+  client.sendTextMessage('text');
+  client.poll({ onTextMessage: of => same<typeof of, CallbackClient>(true) });
+  return [client, await S9NonBlockingWebSocketClient.connect('ws://x', common)];
 }
 
 export async function asyncClient(): Promise<void> {

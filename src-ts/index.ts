@@ -3,6 +3,7 @@
 export type { Bytes } from './argument';
 export { S9AsyncNonBlockingWebSocketClient } from './async-non-blocking-client';
 export { S9BlockingWebSocketClient } from './blocking-client';
+export type { CallbackClient } from './callback-client';
 export { Receiver, Sender } from './channel';
 export { ControlMessage } from './control-message';
 export { type RefusedUpgrade, S9WebSocketError, type S9WebSocketErrorCode } from './errors';
@@ -18,6 +19,8 @@ export {
   type AsyncNonBlockingOptionsInit,
   BlockingOptions,
   type BlockingOptionsInit,
+  type CommonOptionsInit,
+  type HandlerOptionsInit,
   NonBlockingOptions,
   type NonBlockingOptionsInit,
   type PerMessageDeflateOptions,
