@@ -1,6 +1,6 @@
 // `npm run bench [-- NAME... [--rounds N] [--milliseconds N] [--only CLIENT,...] [--match TEXT]]`: measures clients
 // beside each other, prints tables and writes results to bench/latest; with `--publish` to bench/results, which
-// README and docs quote, and charts of them to docs/charts. `--charts`: only draws these.
+// README and docs quote, with charts to docs/charts and tables into the pages. `--charts`: only these two.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -13,6 +13,7 @@ import { parseArgs } from 'node:util';
 import { drawCharts } from './charts.mjs';
 import { writeFrames } from './deflated.mjs';
 import { idleConnections, idleTurn } from './idle.mjs';
+import { writeTables } from './pages.mjs';
 import { here, prepare, versions } from './peers.mjs';
 import { ALL, SCENARIOS } from './scenarios.mjs';
 import { distribution, medians } from './statistics.mjs';
@@ -43,6 +44,7 @@ const { values, positionals } = parseArgs({
 });
 if (values.charts) {
   drawCharts();
+  writeTables();
   process.exit();
 }
 const rounds = wholeNumber('rounds', values.rounds);
@@ -93,7 +95,10 @@ try {
   server.stdin.end();
   rmSync(scratch, { recursive: true });
 }
-if (values.publish) drawCharts();
+if (values.publish) {
+  drawCharts();
+  writeTables();
+}
 
 /** Measures every contender in every round, in alternating order. */
 async function compare(scenario, urls) {

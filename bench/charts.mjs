@@ -9,7 +9,7 @@ import { here } from './peers.mjs';
 const WIDTH = 900;
 const ROW = 24;
 /** Where the names of clients end. */
-const NAMES = 205;
+const NAMES = 215;
 const TOP = 64;
 const COLOURS = { s9: '#2f81f7', floor: '#3fb950', peer: '#8b949e', text: '#757f8a' };
 
@@ -20,10 +20,10 @@ const NAMED = {
   's9 run': 'non-blocking, run',
   's9 run, waiting': 'non-blocking, run, waiting',
   's9 runSync': 'non-blocking, runSync',
-  's9 thread': 'non-blocking, on a thread',
+  's9 thread': 'non-blocking, on a Rust thread',
   's9 blocking runSync': 'blocking, runSync',
   's9 blocking run': 'blocking, run',
-  's9 async': 'async, channels',
+  's9 async': 'async',
 };
 
 /** Draws what there are results for. */
