@@ -1,9 +1,10 @@
-// All checks of the repository, each a step with a name: `npm test`, or `npm test -- ava types`.
-// Plain Node without dependencies.
+// All checks of the repository, each a step with a name: `npm test`, or `npm test -- ava types`, or
+// `npm test -- --without audit`. Plain Node without dependencies.
 
 import { spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 
 import { UNAVAILABLE } from '../conformance/suite.mjs';
 import { audit } from './audit.mjs';
@@ -50,8 +51,11 @@ const STEPS = {
   audit,
 };
 
-const wanted = process.argv.slice(2);
-const unknown = wanted.filter(name => !(name in STEPS));
+const { positionals: wanted, values } = parseArgs({
+  allowPositionals: true,
+  options: { without: { type: 'string', multiple: true, default: [] } },
+});
+const unknown = [...wanted, ...values.without].filter(name => !(name in STEPS));
 if (unknown.length > 0) {
   console.error(`no such step: ${unknown.join(', ')}; there are ${Object.keys(STEPS).join(', ')}`);
   process.exit(1);
@@ -66,7 +70,7 @@ try {
 
 const results = [];
 for (const [name, check] of Object.entries(STEPS)) {
-  if (wanted.length > 0 && !wanted.includes(name)) continue;
+  if (values.without.includes(name) || (wanted.length > 0 && !wanted.includes(name))) continue;
   console.log(`\n── ${name} ──`);
   const begun = performance.now();
   const passed = check();
