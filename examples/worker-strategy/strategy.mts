@@ -53,6 +53,9 @@ client.runSync({
       orders.set(id, { id, price: message.price, reaction: performance.now() - client.receivedAt });
     }
   },
+  onConnectionClosed(_, reason, code) {
+    if (code !== 1000) throw new Error(`closed: ${code} ${reason ?? ''}`.trim());
+  },
   onError(_, error) {
     throw error;
   },
