@@ -31,8 +31,9 @@ export interface CommonOptionsInit {
    * The longest wait after an idle turn; null, the default, spins.
    *
    * It is ended at once by data or by a command, and so bounds how often `onPoll` and `onIdle` come.
-   * With the time that waking up takes, a round trip lasts up to 1.7 times as long. `run` in the event
-   * loop waits by Node's timers: whole milliseconds, 1 at least.
+   * With the time that waking up takes, a round trip lasts up to 1.7 times as long
+   * (`npm run bench -- rtt`). `run` in the event loop waits by Node's timers: whole milliseconds, 1 at
+   * least.
    */
   spinWaitDuration?: number | null;
   /** TCP_NODELAY; left out, the system's default applies. */
