@@ -1,9 +1,15 @@
 // The addon in many worker threads, and channels that several of them share.
 
 import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
 
 import test from 'ava';
-import { S9AsyncNonBlockingWebSocketClient as AsyncClient, Receiver, Sender } from 's9-websocket';
+import {
+  S9AsyncNonBlockingWebSocketClient as AsyncClient,
+  S9NonBlockingWebSocketClient as NonBlockingClient,
+  Receiver,
+  Sender,
+} from 's9-websocket';
 import { EchoServer } from 's9-websocket/testing';
 import { WebSocketServer } from 'ws';
 
@@ -47,6 +53,52 @@ test.serial('the_addon_is_loaded_and_unloaded_a_hundred_times', async t => {
     // The kernel lists a thread for a moment after it was joined.
     t.true(settled.at(-1)![what] <= least + 1, `${what} grew to ${settled.at(-1)![what]}`);
   }
+});
+
+/** A worker with a client of its own, which connects and stays. */
+const CONNECTS = `
+  const { parentPort, workerData } = require('node:worker_threads');
+  const client = require('s9-websocket').S9NonBlockingWebSocketClient.connectSync(workerData);
+  parentPort.on('message', () => client.forceQuit());
+  parentPort.postMessage('connected');
+`;
+/** Of so many sends one fails for certain once nobody holds the client's socket any more. */
+const SENDS = 10;
+/** More messages than a paused socket of Node reads ahead. */
+const UNREAD = 8;
+
+test.serial('the_end_of_a_worker_takes_no_close_from_the_peer_of_another_client', async t => {
+  const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+  const echo = await EchoServer.start();
+  const worker = new Worker(CONNECTS, { eval: true, workerData: echo.url });
+  t.teardown(async () => {
+    await worker.terminate();
+    await echo.close();
+    server.close();
+  });
+  await Promise.all([once(worker, 'message'), once(server, 'listening')]);
+  const address = server.address();
+  if (typeof address !== 'object' || address === null) throw new Error('no port');
+
+  const arrival = once(server, 'connection');
+  const client = await NonBlockingClient.connect(`ws://127.0.0.1:${address.port}`);
+  const [socket] = await arrival;
+  let received = 0;
+  socket.on('message', () => received++);
+  socket.on('error', () => {});
+  const closed = once(socket, 'close');
+  // It sends, and reads later.
+  socket.pause();
+  for (let number = 0; number < UNREAD; number++) client.sendBinaryMessage(Buffer.alloc(32_768));
+  client[Symbol.dispose]();
+  await worker.terminate();
+  for (let sends = 0; sends < SENDS; sends++) {
+    await new Promise(resolve => socket.send('still sending', resolve));
+    await new Promise(setImmediate);
+  }
+  socket.resume();
+  const [code] = await closed;
+  t.deepEqual({ received, code }, { received: UNREAD, code: 1000 });
 });
 
 const WANTED = 10_000;

@@ -179,8 +179,9 @@ export abstract class CallbackClient {
   /**
    * Sends Close 1000 and ends, the thread too; of a run that goes on, only `onQuit` follows.
    *
-   * It waits for no answer. Unless the process ends first, the peer has a second to read what was
-   * sent and the Close frame, also while it is sending itself; `close` waits.
+   * It waits for no answer. Unless the process ends first, or the last thread with this package in
+   * it, the peer has a second to read what was sent and the Close frame, also while it is sending
+   * itself; `close` waits.
    */
   [Symbol.dispose](): void {
     this.#core.dispose();

@@ -203,7 +203,7 @@ impl NativeClient {
 
     /// Moves the connection to a thread of its own.
     #[napi(catch_unwind)]
-    pub fn start_thread(&self, env: Env) -> Result<NativeJoinHandle> {
+    pub fn start_thread(&self) -> Result<NativeJoinHandle> {
         if self.claimed.get() {
             return Err(thrown(TAKEN));
         }
@@ -212,7 +212,7 @@ impl NativeClient {
         let Place::Channels { client, started, .. } = &mut *place else { return Err(thrown(CLOSED)) };
         let thread = client.run().map_err(thrown)?;
         *started = true;
-        NativeJoinHandle::new(env, thread, client.control().clone(), client.event_signal())
+        Ok(NativeJoinHandle::new(thread, client.control().clone(), client.event_signal()))
     }
 
     /// The receiver of the client's events.

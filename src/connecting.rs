@@ -86,7 +86,6 @@ type Connect = Box<dyn FnOnce(&Canceller) -> std::result::Result<Session, Error>
     ts_args_type = "kind: 'nonBlocking' | 'blocking' | 'async', url: string, headers: Array<[string, string]>, options: object"
 )]
 pub fn connect(
-    env: Env,
     kind: String,
     url: String,
     headers: Vec<Vec<String>>,
@@ -107,7 +106,7 @@ pub fn connect(
         (Box::new(connect), handover)
     };
     Ok(NativeConnecting {
-        attempt: start(env, connect)?,
+        attempt: start(connect)?,
         for_channels: kind == "async",
         handover,
         error: RefCell::default(),
@@ -115,7 +114,7 @@ pub fn connect(
     })
 }
 
-fn start(env: Env, connect: Connect) -> Result<Arc<Attempt>> {
+fn start(connect: Connect) -> Result<Arc<Attempt>> {
     let (done_tx, done) = crossbeam_channel::bounded(0);
     let attempt = Arc::new(Attempt {
         canceller: Canceller::new(),
@@ -133,7 +132,7 @@ fn start(env: Env, connect: Connect) -> Result<Arc<Attempt>> {
     });
     let thread = thread.map_err(|error| thrown(Error::io("starting a thread to connect on", error)))?;
     *attempt.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
-    end_with(env, Arc::clone(&attempt) as Arc<dyn Ending>)?;
+    end_with(Arc::clone(&attempt) as Arc<dyn Ending>);
     Ok(attempt)
 }
 

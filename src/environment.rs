@@ -1,10 +1,16 @@
 //! What must end before a JavaScript environment does: the threads started for it.
 
-use std::{cell::RefCell, sync::Arc};
+use std::{
+    cell::RefCell,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use napi::Env;
-
-use crate::error::{Result, napi_failure};
+use napi_derive::napi;
+use s9_websocket_core::{end_lingering, end_lingering_here};
 
 /// Something with a thread.
 pub(crate) trait Ending: Send + Sync {
@@ -16,8 +22,11 @@ pub(crate) trait Ending: Send + Sync {
     fn join(&self);
 }
 
+/// Environments that have loaded this code. Where only workers have, Node unloads it with the last one.
+static ENVIRONMENTS: AtomicUsize = AtomicUsize::new(0);
+
 thread_local! {
-    static ENDINGS: RefCell<Option<Vec<Arc<dyn Ending>>>> = const { RefCell::new(None) };
+    static ENDINGS: RefCell<Vec<Arc<dyn Ending>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Has `ending` stopped and joined when the environment of this thread goes away.
@@ -25,23 +34,29 @@ thread_local! {
 /// Kept here even if JavaScript lets go of it: Node unloads the addon with the last environment that
 /// uses it, and no thread may run in it then. Node calls cleanup hooks when a worker is terminated;
 /// on `process.exit` the threads go with the process.
-pub(crate) fn end_with(env: Env, ending: Arc<dyn Ending>) -> Result<()> {
-    if ENDINGS.with_borrow(Option::is_none) {
-        env.add_env_cleanup_hook((), |()| end_all()).map_err(napi_failure)?;
-    }
+pub(crate) fn end_with(ending: Arc<dyn Ending>) {
     ENDINGS.with_borrow_mut(|endings| {
-        let endings = endings.get_or_insert_default();
         endings.retain(|ending| !ending.is_over());
         endings.push(ending);
     });
+}
+
+/// Called for each environment as it loads the addon.
+#[napi(module_exports)]
+pub fn begin(env: Env) -> napi::Result<()> {
+    env.add_env_cleanup_hook((), |()| end())?;
+    ENVIRONMENTS.fetch_add(1, Ordering::SeqCst);
     Ok(())
 }
 
-fn end_all() {
-    let endings = ENDINGS.with_borrow_mut(Option::take).unwrap_or_default();
+fn end() {
+    let endings = ENDINGS.take();
     // All are told first, so that they end side by side.
     endings.iter().for_each(|ending| ending.tell());
     endings.iter().for_each(|ending| ending.join());
-    // Clients that are collected after this one do not start it again.
-    s9_websocket_core::end_lingering();
+    // Clients that are collected after this one, maybe when the last environment is over, start no thread.
+    end_lingering_here();
+    if ENVIRONMENTS.fetch_sub(1, Ordering::SeqCst) == 1 {
+        end_lingering();
+    }
 }

@@ -35,17 +35,12 @@ struct Running {
 }
 
 impl NativeJoinHandle {
-    pub(crate) fn new(
-        env: Env,
-        thread: thread::JoinHandle<()>,
-        control: ControlSender,
-        signal: EventSignal,
-    ) -> Result<Self> {
+    pub(crate) fn new(thread: thread::JoinHandle<()>, control: ControlSender, signal: EventSignal) -> Self {
         let (ended, finished) = crossbeam_channel::bounded::<()>(0);
         signal.at_end(move || drop(ended));
         let running = Arc::new(Running { control, thread: Mutex::new(Some(thread)), finished });
-        end_with(env, Arc::clone(&running) as Arc<dyn Ending>)?;
-        Ok(Self { running, signal, hold: RefCell::default() })
+        end_with(Arc::clone(&running) as Arc<dyn Ending>);
+        Self { running, signal, hold: RefCell::default() }
     }
 }
 

@@ -63,7 +63,7 @@ impl NativeWatcher {
         })
         .map_err(|error| thrown(Error::io("starting the thread that watches sockets", error)))?;
         let watch = Arc::new(Watch { watcher: Mutex::new(Some(watcher)), ready });
-        end_with(env, Arc::clone(&watch) as Arc<dyn Ending>)?;
+        end_with(Arc::clone(&watch) as Arc<dyn Ending>);
         Ok(Self { watch, hold: RefCell::default() })
     }
 

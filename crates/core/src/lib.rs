@@ -52,5 +52,5 @@ pub use session::Session;
 pub use socket::{S9Socket, TlsFacts};
 pub use threaded_session::ThreadedSession;
 pub use tls_options::{TlsOptions, TlsVersion};
-pub use transport::{end_lingering, has_system_roots};
+pub use transport::{end_lingering, end_lingering_here, has_system_roots};
 pub use wait::{Wait, Watcher};

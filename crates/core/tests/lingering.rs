@@ -6,7 +6,7 @@ mod server;
 
 use std::{
     fs,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, PoisonError, mpsc},
     thread,
     time::Instant,
 };
@@ -96,4 +96,31 @@ fn where_the_code_is_unloaded_no_thread_is_left_and_none_begins() {
     thread::spawn(move || drop(client)).join().unwrap();
     await_lingering_threads(1);
     server.join();
+}
+
+#[test]
+fn a_thread_that_lets_nothing_linger_leaves_the_sockets_that_do() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let (told, may_read) = mpsc::channel();
+    let held = serve(false, move |mut peer| {
+        peer.ws.send(Message::binary(vec![0; MESSAGE])).unwrap();
+        may_read.recv().unwrap();
+        // Nobody would take this, and nobody would read on behind it.
+        for _ in 0..512 {
+            peer.ws.send(Message::binary(vec![0; MESSAGE])).unwrap();
+        }
+        peer.read_to_end()
+    });
+    let flooding = serve(false, flood);
+    let (first, second) = (connect(&held), connect(&flooding));
+    drop(first);
+    thread::spawn(|| {
+        end_lingering_here();
+        drop(second);
+    })
+    .join()
+    .unwrap();
+    told.send(()).unwrap();
+    assert_eq!(held.join(), ["close 1000 ", "end after close"]);
+    flooding.join();
 }

@@ -65,8 +65,19 @@ pub(super) fn linger(socket: &Socket) {
     }
 }
 
-/// Closes at once all sockets that wait for their peers to read the last bytes sent, and joins the thread
-/// that holds them. Those dropped later on the calling thread do not wait.
+/// Has sockets dropped later on the calling thread closed at once, without waiting for their peers to read
+/// the last bytes sent. Those that wait already, go on.
+///
+/// For a thread on which clients may be dropped after [`end_lingering`] was called on another.
+///
+/// ```
+/// s9_websocket_core::end_lingering_here();
+/// ```
+pub fn end_lingering_here() {
+    MAY_LINGER.set(false);
+}
+
+/// As [`end_lingering_here`], and closes at once all sockets that wait, and joins the thread that holds them.
 ///
 /// For who unloads this code. A process may end without it.
 ///
@@ -74,7 +85,7 @@ pub(super) fn linger(socket: &Socket) {
 /// s9_websocket_core::end_lingering();
 /// ```
 pub fn end_lingering() {
-    MAY_LINGER.set(false);
+    end_lingering_here();
     let thread = lock().thread.take();
     if let Some(LingeringThread { handle, waker, state }) = thread {
         state.is_told_to_end.store(true, Ordering::SeqCst);

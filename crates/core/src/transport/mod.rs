@@ -19,7 +19,11 @@ use std::{
 
 use socket2::Socket;
 
-pub use self::{deadline::Canceller, linger::end_lingering, tls::has_system_roots};
+pub use self::{
+    deadline::Canceller,
+    linger::{end_lingering, end_lingering_here},
+    tls::has_system_roots,
+};
 pub(crate) use self::{deadline::Deadline, dial::dial, memory::release_spare, tls::prepare_tls};
 
 #[cfg(test)]
