@@ -2,6 +2,7 @@
 // the same, in all clients. Nothing here connects.
 
 import { createRequire } from 'node:module';
+import { runInNewContext } from 'node:vm';
 
 import test from 'ava';
 import * as s9 from 's9-websocket';
@@ -281,3 +282,97 @@ test('a_builder_that_refused_a_value_keeps_the_others', t => {
   t.throws(() => options.ttl(0));
   t.deepEqual(parseOptions(options), parseOptions({ ttl: 64 }));
 });
+
+/** Options in a class, as getters; `ttl` is its own. */
+class Configured {
+  ttl = 64;
+  get nodelay() {
+    return true;
+  }
+}
+
+/** What is no plain object, and how an error tells it. */
+const NOT_PLAIN: ReadonlyArray<[given: () => object, shown: string]> = [
+  [() => new Date(), 'an instance of Date'],
+  [() => new Map([['ttl', 64]]), 'an instance of Map'],
+  [() => new Configured(), 'an instance of Configured'],
+  [() => Object.create({ ttl: 64, nonsense: 1 }), 'an object that inherits from another'],
+  [() => Object.create({ signal: AbortSignal.abort() }), 'an object that inherits from another'],
+  [
+    () => Object.create(Object.assign(Object.create(null), { ttl: 64 })),
+    'an object that inherits from another',
+  ],
+  [() => runInNewContext('new Date()'), 'an instance of Date'],
+];
+
+/** Options that are, or have in them, this object. */
+const PLACES: Record<string, (given: object) => object> = {
+  options: given => given,
+  tls: tls => ({ tls }),
+  perMessageDeflate: perMessageDeflate => ({ perMessageDeflate }),
+  headers: headers => ({ headers }),
+};
+
+for (const [name, { connect, connectSync, builder }] of Object.entries(KINDS)) {
+  test(`${name}_refuses_what_is_no_plain_object_and_names_it`, async t => {
+    for (const [place, optionsOf] of Object.entries(PLACES)) {
+      for (const [make, shown] of NOT_PLAIN) {
+        const given = make();
+        // Pairs, such as those of a Map, are headers.
+        if (place === 'headers' && given instanceof Map) continue;
+        const refusal = {
+          code: 'ERR_S9_INVALID_CONFIGURATION',
+          message: new RegExp(`^invalid ${place}: ${shown} \\(allowed: .+\\)$`),
+        };
+        t.throws(() => connectSync(optionsOf(given)), refusal, `${place}: ${shown}`);
+        await t.throwsAsync(() => connect(optionsOf(given)), refusal, `${place}: ${shown}`);
+        if (place !== 'options') t.throws(() => builder()[place]?.(given), refusal);
+      }
+    }
+  });
+
+  test(`${name}_takes_plain_objects_of_any_origin`, t => {
+    const plain = { ttl: 64, tls: { servername: 'feed.example' } };
+    for (const options of [
+      Object.assign(Object.create(null), plain),
+      runInNewContext(`(${JSON.stringify(plain)})`),
+      new Proxy(plain, {}),
+      Object.freeze(structuredClone(plain)),
+    ]) {
+      t.throws(() => connectSync(options), { code: 'ERR_S9_IO' });
+      t.like(parseOptions(options).native, plain);
+    }
+  });
+
+  test(`${name}_takes_nothing_that_all_objects_inherit_for_an_option`, t => {
+    const inherited = ['extend', 'signal', ...Object.keys(VALID)];
+    const errors: unknown[] = [];
+    // Nothing else runs meanwhile.
+    for (const option of inherited) {
+      Object.defineProperty(Object.prototype, option, {
+        value: () => {},
+        enumerable: true,
+        configurable: true,
+      });
+    }
+    try {
+      for (const options of [{}, { ttl: 64, tls: {}, headers: {}, perMessageDeflate: {} }]) {
+        try {
+          connectSync(options);
+        } catch (error) {
+          errors.push(error);
+        }
+      }
+      builder().ttl?.(64);
+    } catch (error) {
+      errors.push(error);
+    } finally {
+      for (const option of inherited) Reflect.deleteProperty(Object.prototype, option);
+    }
+    t.deepEqual(
+      errors.map(error => (error as s9.S9WebSocketError).code),
+      ['ERR_S9_IO', 'ERR_S9_IO'],
+      String(errors),
+    );
+  });
+}

@@ -1,20 +1,24 @@
 // Header fields to send: as users give them, and as pairs, the native side's form.
 
 import { invalid, invalidType, type S9WebSocketError } from './errors';
+import { plainObject } from './plain-object';
 
 /** Header fields to send: a record, or pairs such as those of a `Map` or of `Headers`. */
 export type RequestHeaders =
   | Readonly<Record<string, string | readonly string[]>>
   | Iterable<readonly [string, string]>;
 
-const ALLOWED = 'a record of strings or arrays of strings, or pairs of strings';
+const ALLOWED = 'a plain object of strings or arrays of strings, or pairs of strings';
 
 /** The fields in order, one pair each. */
 export function headerPairs(headers: unknown): Array<[string, string]> {
   if (headers === undefined) return [];
   if (typeof headers !== 'object' || headers === null) throw wrong(headers);
   const pairs: Array<[string, string]> = [];
-  for (const entry of isIterable(headers) ? headers : Object.entries(headers)) {
+  const entries = isIterable(headers)
+    ? headers
+    : Object.entries(plainObject('headers', headers, ALLOWED));
+  for (const entry of entries) {
     if (!Array.isArray(entry) || entry.length !== 2) throw wrong(entry);
     const [name, values] = entry as [unknown, unknown];
     for (const value of Array.isArray(values) ? values : [values]) {

@@ -5,6 +5,7 @@ import { converting, invalid } from './errors';
 import { headerRecord } from './header-record';
 import { headerPairs, type RequestHeaders } from './headers';
 import { addon, type ClientKind } from './native';
+import { ownValues } from './plain-object';
 import { nativeTls, type TlsOptions } from './tls-options';
 
 /** How messages are to be compressed. */
@@ -133,7 +134,8 @@ let valuesOf: (builder: OptionsBuilder<CommonOptionsInit>) => CommonOptionsInit;
 /** The methods that all builders have; each checks its value at once. */
 abstract class OptionsBuilder<Init extends CommonOptionsInit> {
   readonly #kind: ClientKind;
-  readonly #values: Init = {} as Init;
+  /** Without a prototype: what all objects inherit is never in the way. */
+  readonly #values: Init = Object.create(null);
 
   /** @internal */
   constructor(kind: ClientKind) {
@@ -315,19 +317,24 @@ export interface ParsedOptions {
   readonly signal: AbortSignal | undefined;
 }
 
+const NO_VALUES: Record<string, unknown> = Object.create(null);
+
 /** Takes a builder or a plain object apart. */
 export function parseOptions(options: unknown): ParsedOptions {
-  const given: unknown = options instanceof OptionsBuilder ? valuesOf(options) : (options ?? {});
-  if (options === null || typeof given !== 'object' || Array.isArray(given)) {
-    throw invalid('options', options, 'an object of options');
-  }
-  const { headers, signal, tls, ...others } = given as Record<string, unknown>;
+  const given: unknown = options instanceof OptionsBuilder ? valuesOf(options) : options;
+  const { headers, signal, tls, perMessageDeflate, ...others } =
+    given === undefined ? NO_VALUES : ownValues('options', given, 'a plain object of options');
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw invalid('signal', signal, 'an AbortSignal');
   }
-  const native = Object.fromEntries(
-    Object.entries(others).filter(([, value]) => value !== undefined),
-  );
+  const native: Record<string, unknown> = Object.assign(Object.create(null), others);
   if (tls !== undefined) native.tls = nativeTls(tls);
+  if (perMessageDeflate !== undefined) native.perMessageDeflate = nativeDeflate(perMessageDeflate);
   return { headers: headerPairs(headers), native, signal };
+}
+
+/** The native side knows what else there is. */
+function nativeDeflate(deflate: unknown): unknown {
+  if (typeof deflate !== 'object' || deflate === null) return deflate;
+  return ownValues('perMessageDeflate', deflate, 'true, false or a plain object of its options');
 }

@@ -1,7 +1,8 @@
 // The TLS options, named as in node:tls, and their form for the native side.
 
 import { bytes } from './argument';
-import { invalid, invalidType } from './errors';
+import { invalidType } from './errors';
+import { ownValues } from './plain-object';
 
 /** Certificates or a key: PEM as text, PEM or DER as bytes. */
 export type TlsMaterial = string | Uint8Array;
@@ -35,17 +36,13 @@ export interface TlsOptions {
 
 /** The options as the native side takes them: material as bytes, `ca` as a list. */
 export function nativeTls(tls: unknown): Record<string, unknown> {
-  if (typeof tls !== 'object' || tls === null || Array.isArray(tls)) {
-    throw invalid('tls', tls, 'an object of TLS options');
-  }
-  const native: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(tls)) {
-    if (value === undefined) continue;
+  const native = ownValues('tls', tls, 'a plain object of TLS options');
+  for (const [name, value] of Object.entries(native)) {
     if (name === 'ca') {
       native.ca = (Array.isArray(value) ? value : [value]).map(one => material('tls.ca', one));
     } else if (name === 'cert' || name === 'key' || name === 'pfx') {
       native[name] = material(`tls.${name}`, value);
-    } else native[name] = value;
+    }
   }
   return native;
 }

@@ -170,10 +170,14 @@ fn tls(given: &Object<'_>) -> Result<TlsOptions> {
     }
 }
 
-/// The options an object sets; `undefined` counts as not set.
+/// The options an object sets itself; `undefined` counts as not set.
 fn values<'env>(given: &Object<'env>, prefix: &str) -> Result<Vec<Value<'env>>> {
     let mut values = Vec::new();
     for key in Object::keys(given).map_err(napi_failure)? {
+        // The keys are those that `for … in` finds: one that every object inherits would be no option.
+        if !given.has_own_property(&key).map_err(napi_failure)? {
+            continue;
+        }
         let value: Unknown<'env> = given.get_named_property_unchecked(&key).map_err(napi_failure)?;
         if value.get_type().map_err(napi_failure)? != ValueType::Undefined {
             values.push(Value { name: format!("{prefix}{key}"), value });
