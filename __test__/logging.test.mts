@@ -106,6 +106,25 @@ test('a_logger_in_a_worker_hears_of_all_and_ends_with_it', async t => {
   t.is(printed.length, 2);
 });
 
+test('a_logger_that_was_replaced_is_not_called_any_more', async t => {
+  const { code, stderr, printed } = await child('replaced');
+  t.deepEqual({ code, stderr }, { code: 0, stderr: '' });
+  const [{ former, latter }] = printed;
+  t.deepEqual(former, []);
+  t.like(latter[0], { bytes: '5' });
+});
+
+test('no_records_are_kept_for_the_logger_of_a_worker_that_ended', async t => {
+  const { code, stderr, printed } = await child('collected');
+  t.deepEqual({ code, stderr, printed }, { code: 0, stderr: '', printed: [[]] });
+});
+
+test('a_worker_that_ends_takes_only_its_own_logger_with_it', async t => {
+  const { code, stderr, printed } = await child('worker_replaced');
+  t.deepEqual({ code, stderr }, { code: 0, stderr: '' });
+  for (const message of LIFE) t.true(printed[0].messages.includes(message), message);
+});
+
 test('wrong_levels_and_log_functions_are_refused_by_name', t => {
   for (const level of ['loud', '', 'Errors', 1, null, undefined]) {
     t.throws(() => setLogger(level as 'off', () => {}), {

@@ -27,11 +27,13 @@ export interface LogRecord {
 export function setLogger(level: LogLevel, log?: (record: LogRecord) => void): void {
   if (typeof level !== 'string') throw invalid('level', level, 'the name of a level');
   if (level !== 'off' && typeof log !== 'function') throw invalid('log', log, 'a function');
-  converting(() => addon.setLogger(level, level === 'off' || !log ? null : () => deliver(log)));
+  const wake = level === 'off' || !log ? null : () => deliver(log, number);
+  const number: number = converting(() => addon.setLogger(level, wake));
 }
 
-function deliver(log: (record: LogRecord) => void): void {
-  for (const record of addon.takeLogRecords()) {
+/** A logger whose place another has taken while it was about to be called gets nothing. */
+function deliver(log: (record: LogRecord) => void, number: number): void {
+  for (const record of addon.takeLogRecords(number)) {
     try {
       log(record as LogRecord);
     } catch (thrown) {

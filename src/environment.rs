@@ -1,4 +1,4 @@
-//! What must end before a JavaScript environment does: the threads started for it.
+//! What must end before a JavaScript environment does: the threads started for it, and its logger.
 
 use std::{
     cell::RefCell,
@@ -12,11 +12,11 @@ use napi::Env;
 use napi_derive::napi;
 use s9_websocket_core::{end_lingering, end_lingering_here};
 
-/// Something with a thread.
+/// Something that ends with its environment, mostly a thread.
 pub(crate) trait Ending: Send + Sync {
-    /// Tells the thread to stop; does not wait for it.
+    /// Tells it to stop; does not wait for it.
     fn tell(&self);
-    /// Whether the thread has ended by itself.
+    /// Whether it has ended by itself.
     fn is_over(&self) -> bool;
     /// Waits for its end, which is near.
     fn join(&self);

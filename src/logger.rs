@@ -5,7 +5,7 @@ use std::{
     env,
     io::{self, Write},
     sync::{
-        Mutex, Once, PoisonError,
+        Arc, Mutex, MutexGuard, Once, PoisonError,
         atomic::{AtomicU8, Ordering},
     },
     time::{SystemTime, UNIX_EPOCH},
@@ -25,6 +25,7 @@ use tracing_subscriber::{
 };
 
 use crate::{
+    environment::{Ending, end_with},
     error::{Result, thrown},
     wake::Wake,
 };
@@ -35,7 +36,7 @@ const VARIABLE: &str = "S9_WEBSOCKET_LOG";
 /// collect one a message without end.
 const MOST_RECORDS: usize = 10_000;
 
-static RECORDS: Mutex<Records> = Mutex::new(Records { wake: None, waiting: VecDeque::new() });
+static RECORDS: Mutex<Records> = Mutex::new(Records { logger: 0, wake: None, waiting: VecDeque::new() });
 /// The level wanted by JavaScript and the one for stderr, as indexes of `LEVELS`.
 static WANTED: AtomicU8 = AtomicU8::new(0);
 static PRINTED: AtomicU8 = AtomicU8::new(0);
@@ -49,8 +50,48 @@ const LEVELS: [(&str, LevelFilter); 6] = [
 ];
 
 struct Records {
+    /// The number of the logger set last, which no other has.
+    logger: u32,
+    /// Whom to tell of records; none are kept without.
     wake: Option<Wake>,
     waiting: VecDeque<NativeLogRecord>,
+}
+
+impl Records {
+    fn lock() -> MutexGuard<'static, Self> {
+        RECORDS.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has records of this level collected for `wake` in place of the former one, which is returned: its
+    /// drop takes other locks.
+    fn replace(&mut self, level: u8, wake: Option<Wake>) -> Option<Wake> {
+        WANTED.store(if wake.is_some() { level } else { 0 }, Ordering::SeqCst);
+        self.waiting.clear();
+        std::mem::replace(&mut self.wake, wake)
+    }
+}
+
+/// A logger of JavaScript by its number, to be ended with its environment.
+struct Logger(u32);
+
+impl Ending for Logger {
+    fn tell(&self) {
+        let mut records = Records::lock();
+        // Another environment may have set one since.
+        if records.logger != self.0 {
+            return;
+        }
+        let former = records.replace(0, None);
+        drop(records);
+        drop(former);
+        tracing::callsite::rebuild_interest_cache();
+    }
+
+    fn is_over(&self) -> bool {
+        Records::lock().logger != self.0
+    }
+
+    fn join(&self) {}
 }
 
 /// Something that was logged.
@@ -89,27 +130,34 @@ fn init() {
     }
 }
 
-/// Has `wake` called when records of this level or a more important one wait; `null` ends that.
+/// Has `wake` called when records of this level or a more important one wait; `null` ends that. The number
+/// of this logger.
 #[napi(catch_unwind, ts_args_type = "level: string, wake: (() => void) | null")]
-pub fn set_logger(env: Env, level: String, wake: Option<Function<'_, (), ()>>) -> Result<()> {
+pub fn set_logger(env: Env, level: String, wake: Option<Function<'_, (), ()>>) -> Result<u32> {
     let index = index_of(&level)
         .ok_or_else(|| thrown(Error::invalid("level", format_args!("{level:?}"), level_names())))?;
     let wake = wake.map(|wake| Wake::new(env, &wake)).transpose()?;
-    WANTED.store(if wake.is_some() { index } else { 0 }, Ordering::SeqCst);
-    let mut records = RECORDS.lock().unwrap_or_else(PoisonError::into_inner);
-    records.waiting.clear();
-    let former = std::mem::replace(&mut records.wake, wake);
+    let is_set = wake.is_some();
+    let mut records = Records::lock();
+    records.logger = records.logger.wrapping_add(1);
+    let number = records.logger;
+    let former = records.replace(index, wake);
     drop(records);
     drop(former);
     install();
     tracing::callsite::rebuild_interest_cache();
-    Ok(())
+    if is_set {
+        end_with(Arc::new(Logger(number)));
+    }
+    Ok(number)
 }
 
-/// The records that wait.
+/// The records that wait, for the logger of this number.
 #[napi(catch_unwind)]
-pub fn take_log_records() -> Vec<NativeLogRecord> {
-    RECORDS.lock().unwrap_or_else(PoisonError::into_inner).waiting.drain(..).collect()
+pub fn take_log_records(logger: u32) -> Vec<NativeLogRecord> {
+    let mut records = Records::lock();
+    // One that was replaced may have been about to be called.
+    if records.logger == logger { records.waiting.drain(..).collect() } else { Vec::new() }
 }
 
 fn index_of(name: &str) -> Option<u8> {
@@ -166,14 +214,13 @@ impl<S: Subscriber> Layer<S> for Collector {
             timestamp: since_epoch.as_secs_f64() * 1e3,
             fields: texts.fields,
         };
-        let mut records = RECORDS.lock().unwrap_or_else(PoisonError::into_inner);
-        if records.waiting.len() == MOST_RECORDS {
-            records.waiting.pop_front();
+        let mut records = Records::lock();
+        let Records { wake: Some(wake), waiting, .. } = &mut *records else { return };
+        if waiting.len() == MOST_RECORDS {
+            waiting.pop_front();
         }
-        records.waiting.push_back(record);
-        if let Some(wake) = &records.wake {
-            wake.call();
-        }
+        waiting.push_back(record);
+        wake.call();
     }
 }
 

@@ -1,9 +1,13 @@
 // A client in a process that logs. Arguments: a case, the URL of an echo server.
 
 import { once } from 'node:events';
+import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
 
 import { type LogRecord, S9NonBlockingWebSocketClient, setLogger } from 's9-websocket';
+
+// Records that nobody takes are seen nowhere else.
+const { takeLogRecords } = createRequire(import.meta.url)('../../../native/index.js');
 
 const [how = '', url = ''] = process.argv.slice(2);
 
@@ -22,6 +26,19 @@ async function settled(records: LogRecord[], last: string): Promise<void> {
   while (records.at(-1)?.message !== last && performance.now() < deadline) {
     await new Promise(setImmediate);
   }
+}
+
+/** A worker with a logger that posts its records. */
+async function loggingWorker(): Promise<Worker> {
+  const worker = new Worker(
+    `const { parentPort } = require('node:worker_threads');
+    require('s9-websocket').setLogger('debug', record => parentPort.postMessage(record));
+    parentPort.on('message', () => {});
+    parentPort.postMessage('ready');`,
+    { eval: true },
+  );
+  await once(worker, 'message');
+  return worker;
 }
 
 const print = (value: unknown) => console.log(JSON.stringify(value));
@@ -70,14 +87,7 @@ const CASES: Record<string, () => Promise<void>> = {
   },
   /** The logger is in a worker thread, the client here; then the worker ends. */
   async from_worker() {
-    const worker = new Worker(
-      `const { parentPort } = require('node:worker_threads');
-      require('s9-websocket').setLogger('debug', record => parentPort.postMessage(record));
-      parentPort.on('message', () => {});
-      parentPort.postMessage('ready');`,
-      { eval: true },
-    );
-    await once(worker, 'message');
+    const worker = await loggingWorker();
     const records: LogRecord[] = [];
     worker.on('message', record => records.push(record));
     await echoOne();
@@ -91,6 +101,37 @@ const CASES: Record<string, () => Promise<void>> = {
     await echoOne();
     await settled(own, 'connection quit');
     print({ messages: own.map(record => record.message) });
+  },
+  /** The logger is replaced while it is about to be called. */
+  async replaced() {
+    const [former, latter]: [LogRecord[], LogRecord[]] = [[], []];
+    const client = await S9NonBlockingWebSocketClient.connect(url, { spinWaitDuration: 1_000 });
+    setLogger('trace', record => former.push(record));
+    client.sendTextMessage('one');
+    setLogger('trace', record => latter.push(record));
+    client.sendTextMessage('three');
+    await settled(latter, 'sending');
+    client.forceQuit();
+    const fields = (records: LogRecord[]) => records.map(record => record.fields);
+    print({ former: fields(former), latter: fields(latter) });
+  },
+  /** The worker whose logger counted is gone. */
+  async collected() {
+    const worker = await loggingWorker();
+    await worker.terminate();
+    await echoOne();
+    // The first logger of the process was the worker's.
+    print(takeLogRecords(1));
+  },
+  /** The worker that goes had its logger replaced. */
+  async worker_replaced() {
+    const worker = await loggingWorker();
+    const records: LogRecord[] = [];
+    setLogger('debug', record => records.push(record));
+    await worker.terminate();
+    await echoOne();
+    await settled(records, 'connection quit');
+    print({ messages: records.map(record => record.message) });
   },
 };
 
