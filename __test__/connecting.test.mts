@@ -191,3 +191,14 @@ test.serial('clients_reconnect_through_the_restarts_of_their_server', async t =>
   await all;
   t.pass();
 });
+
+test('an_echo_server_on_a_port_that_is_taken_names_the_systems_error', async t => {
+  await using first = await EchoServer.start();
+  const error = await t.throwsAsync(EchoServer.start({ port: first.port }), {
+    instanceOf: S9WebSocketError,
+    code: 'ERR_S9_IO',
+  });
+  t.true(error?.cause instanceof Error);
+  t.like(error?.cause, { code: 'EADDRINUSE' });
+  t.regex(String(error?.cause), /in use/);
+});

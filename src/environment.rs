@@ -12,6 +12,8 @@ use napi::Env;
 use napi_derive::napi;
 use s9_websocket_core::{end_lingering, end_lingering_here};
 
+use crate::error::throw_in;
+
 /// Something that ends with its environment, mostly a thread.
 pub(crate) trait Ending: Send + Sync {
     /// Tells it to stop; does not wait for it.
@@ -46,10 +48,12 @@ pub(crate) fn end_with(ending: Arc<dyn Ending>) {
 pub fn begin(env: Env) -> napi::Result<()> {
     env.add_env_cleanup_hook((), |()| end())?;
     ENVIRONMENTS.fetch_add(1, Ordering::SeqCst);
+    throw_in(Some(env));
     Ok(())
 }
 
 fn end() {
+    throw_in(None);
     let endings = ENDINGS.take();
     // All are told first, so that they end side by side.
     endings.iter().for_each(|ending| ending.tell());

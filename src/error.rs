@@ -1,6 +1,11 @@
 //! Errors of the core as JavaScript errors.
 
-use napi::{Status, bindgen_prelude::Buffer};
+use std::cell::Cell;
+
+use napi::{
+    Env, JsValue, Status,
+    bindgen_prelude::{Buffer, JsObjectValue},
+};
 use napi_derive::napi;
 use s9_websocket_core::{Error, ErrorCode, RefusedUpgrade, UpgradeResponse};
 
@@ -31,11 +36,35 @@ impl From<Status> for Code {
 /// The result of a native call.
 pub(crate) type Result<T> = std::result::Result<T, napi::Error<Code>>;
 
+thread_local! {
+    /// Where errors are thrown on this thread.
+    static ENVIRONMENT: Cell<Option<Env>> = const { Cell::new(None) };
+}
+
+/// Has the errors of this thread thrown in an environment, until that ends.
+pub(crate) fn throw_in(env: Option<Env>) {
+    ENVIRONMENT.set(env);
+}
+
 /// An error of the core, to be thrown.
 pub(crate) fn thrown(error: Error) -> napi::Error<Code> {
     let mut thrown = napi::Error::new(Code::Core(error.code()), error.to_string());
-    thrown.cause = causes(&error).map(|text| Box::new(napi::Error::from_reason(text)));
+    thrown.cause = causes(&error).map(|text| {
+        let made = ENVIRONMENT.get().and_then(|env| made_in(env, &text, system_code(&error)).ok());
+        Box::new(made.unwrap_or_else(|| napi::Error::from_reason(text)))
+    });
     thrown
+}
+
+/// An error that exists already: of others, only those with a code of Node-API are causes. No JavaScript
+/// runs.
+fn made_in(env: Env, text: &str, code: Option<&str>) -> napi::Result<napi::Error> {
+    let mut error = env.create_error(napi::Error::from_reason(text))?;
+    match code {
+        Some(code) => error.set_named_property("code", code)?,
+        None => error.delete_named_property("code").map(drop)?,
+    }
+    Ok(napi::Error::from_unknown_without_coercion(error.to_unknown()))
 }
 
 /// A failure of Node-API, to be thrown.
