@@ -107,7 +107,7 @@ fn system_code(error: &Error) -> Option<&'static str> {
 pub struct NativeResponse {
     /// HTTP status code.
     pub status: u16,
-    /// Names in lower case and values, in the order received.
+    /// Names in lower case and values; those of one name together.
     pub headers: Vec<Vec<String>>,
     /// The subprotocol agreed on.
     pub subprotocol: Option<String>,

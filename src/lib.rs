@@ -1,9 +1,10 @@
 //! Node.js bindings of `s9-websocket-core`: they convert, and decide nothing.
 //!
 //! JavaScript pulls. Batches of events are written into memory that JavaScript holds, and no native
-//! call ever calls back into JavaScript, so no borrow can be held across such a call and whatever a
-//! handler throws never passes through here. The one exception is `wake.rs`: an argument-less call
-//! from the event loop which says that there is something to pull.
+//! call calls a handler, so whatever one throws never passes through here. JavaScript runs inside a
+//! native call in two places, and no borrow is held in either: where options are read, whose objects
+//! may have getters, and in `wake.rs`, an argument-less call from the event loop which says that there
+//! is something to pull.
 
 // `#[napi]` exports items to JavaScript, which rustc cannot see.
 #![allow(unreachable_pub)]

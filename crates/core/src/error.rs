@@ -243,7 +243,7 @@ impl AsRef<str> for ErrorCode {
 pub struct RefusedUpgrade {
     /// HTTP status code.
     pub status: u16,
-    /// Header names in lower case and values, in the order received.
+    /// Header names in lower case and values; those of one name together.
     pub headers: Vec<(String, String)>,
     /// The first 64 KiB of the body.
     pub body: Bytes,

@@ -53,8 +53,8 @@ impl Default for AtEnd {
 
 impl EventSignal {
     /// Calls `listener`, on the client's thread, whenever events have come after an
-    /// [`arm`](Self::arm). It must not block. Ends when the returned guard is dropped, but for a call
-    /// that has begun.
+    /// [`arm`](Self::arm). It must not block. Ends when the returned guard is dropped; if events are
+    /// being told of at that moment, it may still be called once.
     #[must_use]
     pub fn listen(&self, listener: impl Fn() + Send + Sync + 'static) -> Listener {
         let id = self.inner.next.fetch_add(1, Ordering::SeqCst);
@@ -94,7 +94,7 @@ impl EventSignal {
     pub(crate) fn fire(&self) -> bool {
         let fires = self.inner.armed.load(Ordering::SeqCst) && self.inner.armed.swap(false, Ordering::SeqCst);
         if fires {
-            // Called without the lock: a listener may end itself or another.
+            // Called without the lock: a listener may end itself or another, which is called all the same.
             let listeners = Arc::clone(&self.listeners());
             listeners.iter().for_each(|(_, listener)| listener());
         }
@@ -112,7 +112,8 @@ impl std::fmt::Debug for EventSignal {
     }
 }
 
-/// Keeps a listener of an [`EventSignal`]; dropping it ends the listening.
+/// Keeps a listener of an [`EventSignal`]; dropping it ends the listening, as
+/// [`listen`](EventSignal::listen) says.
 ///
 /// ```
 /// let listener = s9_websocket_core::EventSignal::default().listen(|| ());

@@ -57,7 +57,8 @@ pub trait S9WebSocketClientHandler<C> {
         let _ = (client, data);
     }
 
-    /// A ping of the peer, which has been answered already.
+    /// A ping of the peer. Its pong is on its way, behind what the kernel has not taken yet; after our
+    /// Close there is none.
     fn on_ping(&mut self, client: &mut C, data: Bytes) {
         let _ = (client, data);
     }
