@@ -77,9 +77,12 @@ fn attempt(
         Transport::plain(socket, options)
     };
     let mut driver = Driver { transport, deadline, received: Vec::new(), discarded: 0 };
+    // As the TLS handshake, a turn at a time.
+    driver.transport.begin_turn();
     driver.write_all(&request)?;
     let (response, per_message_deflate) =
         driver.read_response(&derive_accept_key(key.as_bytes()), options)?;
+    driver.transport.end_turns();
     tracing::debug!(host = target.host, port = target.port, extensions = response.extensions, "upgraded");
     Ok(Upgraded { transport: driver.transport, tail: driver.received, response, per_message_deflate })
 }
@@ -342,7 +345,9 @@ impl Driver {
     }
 
     fn wait(&mut self, interest: Interest) -> Result<()> {
-        self.deadline.wait_for_socket(PHASE, self.transport.socket(), interest)
+        self.deadline.wait_for_socket(PHASE, self.transport.socket(), interest)?;
+        self.transport.begin_turn();
+        Ok(())
     }
 }
 

@@ -33,7 +33,7 @@ pub(crate) const MAX_BODY: usize = 64 << 10;
 pub struct UpgradeResponse {
     /// HTTP status code, 101.
     pub status: u16,
-    /// Header names in lower case and values, in the order received.
+    /// Header names in lower case and values; those of one name together.
     pub headers: Vec<(String, String)>,
     /// The subprotocol that the server chose, if it chose one.
     pub subprotocol: Option<String>,

@@ -97,6 +97,11 @@ impl Transport {
         self.below_mut().begin_turn();
     }
 
+    /// Ends the turns of the handshakes.
+    pub(crate) fn end_turns(&mut self) {
+        self.below_mut().end_turns();
+    }
+
     /// Lets one more write of this turn block.
     pub(crate) fn retry_write(&mut self) {
         self.below_mut().retry_write();

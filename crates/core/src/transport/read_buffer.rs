@@ -46,7 +46,7 @@ pub(super) struct ReadBuffer {
 /// Whether the kernel may be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Gate {
-    /// Without limit, during the handshakes.
+    /// Without limit, before the first turn.
     Off,
     /// Until a read brings bytes.
     Open,
@@ -83,6 +83,12 @@ impl ReadBuffer {
     /// Allows one kernel read that brings bytes, and one write that blocks.
     pub(super) fn begin_turn(&mut self) {
         self.gate = Gate::Open;
+        self.retry_write();
+    }
+
+    /// Ends the turns of the handshakes: until the next one begins there is no limit.
+    pub(super) fn end_turns(&mut self) {
+        self.gate = Gate::Off;
         self.retry_write();
     }
 

@@ -89,7 +89,7 @@ pub(super) struct TlsStream {
 
 /// Does the handshake under the deadline. `host` is a name or an IP literal without brackets.
 pub(super) fn handshake(
-    below: ReadBuffer,
+    mut below: ReadBuffer,
     socket: &Arc<Socket>,
     host: &str,
     options: &TlsOptions,
@@ -100,21 +100,26 @@ pub(super) fn handshake(
     if !options.reject_unauthorized {
         tracing::warn!(host, "the server's certificate is not verified: rejectUnauthorized is false");
     }
+    // A turn at a time: the library goes on for as long as there is something to read, and passes over what
+    // the server may send without end, while nobody asks for the deadline.
+    below.begin_turn();
     let mut result = connector.connect(servername, below);
-    let stream = loop {
+    let mut stream = loop {
         match result {
             Ok(stream) => break stream,
             Err(HandshakeError::Failure(source)) => return Err(handshake_error(servername, source)),
-            Err(HandshakeError::WouldBlock(halfway)) => {
+            Err(HandshakeError::WouldBlock(mut halfway)) => {
                 let interest = match halfway.get_ref().blocked_on() {
                     Blocked::Read => Interest { read: true, write: false },
                     Blocked::Write => Interest { read: false, write: true },
                 };
                 deadline.wait_for_socket(PHASE, socket, interest)?;
+                halfway.get_mut().begin_turn();
                 result = halfway.handshake();
             }
         }
     };
+    stream.get_mut().end_turns();
     let alpn = stream.negotiated_alpn().map_err(|source| tls_error("reading the ALPN result", source))?;
     // `None` where the library cannot tell; only for show.
     let certificate = stream.peer_certificate().ok().flatten();

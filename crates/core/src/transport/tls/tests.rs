@@ -350,6 +350,27 @@ fn a_plain_server_is_a_tls_error() {
 }
 
 #[test]
+fn a_server_that_never_lets_the_handshake_wait_is_left_at_the_deadline() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = thread::spawn(move || {
+        let mut stream = listener.accept().unwrap().0;
+        // HelloRequests, which a client may pass over (RFC 5246, section 7.4.1.1).
+        let flood = [0x16, 3, 3, 0, 4, 0, 0, 0, 0].repeat(10_000);
+        while stream.write_all(&flood).is_ok() {}
+    });
+    let limit = Duration::from_millis(200);
+    let options = ConnectionOptions { connect_timeout: limit, ..Default::default() };
+    let mut deadline = Deadline::start(limit, &Canceller::new()).unwrap();
+    let socket = dial(&address.ip().to_string(), address.port(), &options, &mut deadline).unwrap();
+    let error = Transport::secure(socket, "localhost", &options, &mut deadline).unwrap_err();
+    assert!(matches!(error, Error::Timeout { phase: PHASE, .. }), "{error:?}");
+    // It holds the socket.
+    drop(deadline);
+    server.join().unwrap();
+}
+
+#[test]
 fn a_reset_within_the_handshake_is_the_systems_error() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
