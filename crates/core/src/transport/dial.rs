@@ -1,5 +1,8 @@
 //! Name resolution and connecting: every address of a host, raced in the manner of RFC 8305.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::VecDeque,
     fmt::Write as _,
