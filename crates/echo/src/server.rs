@@ -24,8 +24,14 @@ pub struct EchoServer {
     url: String,
     ca_pem: Option<String>,
     stopping: Arc<AtomicBool>,
+    /// None once stopped: whoever keeps a server that is stopped keeps no descriptor with it.
+    running: Mutex<Option<Running>>,
+}
+
+/// What there is of a server until it is stopped.
+struct Running {
     poller: Arc<Poller>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    thread: JoinHandle<()>,
 }
 
 impl EchoServer {
@@ -48,7 +54,7 @@ impl EchoServer {
         let stopping = Arc::new(AtomicBool::new(false));
         let event_loop = EventLoop::new(poller.clone(), listener, acceptor, stopping.clone(), spin)?;
         let thread = thread::Builder::new().name("s9-echo".to_owned()).spawn(move || event_loop.run())?;
-        Ok(Self { port, url, ca_pem, stopping, poller, thread: Mutex::new(Some(thread)) })
+        Ok(Self { port, url, ca_pem, stopping, running: Mutex::new(Some(Running { poller, thread })) })
     }
 
     /// The port it listens on.
@@ -68,14 +74,14 @@ impl EchoServer {
 
     /// Sends Close 1001 where that is possible at once, closes every connection, and joins the thread.
     ///
-    /// Waits for no client. A second call does nothing.
+    /// Waits for no client, and leaves no descriptor open. A second call does nothing.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
-        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(thread) = thread.take() {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Running { poller, thread }) = running.take() {
             // Neither can fail in a way to act on: a loop that is gone needs no waking, and one that panicked
             // has closed its sockets.
-            let _ = self.poller.notify();
+            let _ = poller.notify();
             let _ = thread.join();
         }
     }
