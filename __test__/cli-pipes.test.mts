@@ -14,6 +14,7 @@ import { EchoServer } from 's9-websocket/testing';
 import { type WebSocket, WebSocketServer } from 'ws';
 
 import { plainEnvironment, S9WS, s9ws } from './command-line.mjs';
+import { root } from './markdown.mjs';
 
 const CLIENTS = ['async', 'non-blocking', 'blocking'] as const;
 
@@ -47,6 +48,42 @@ async function server(serve: (socket: WebSocket, request: IncomingMessage) => vo
     },
   };
 }
+
+/** A server that sends on and on; `heldUp` tells how many bytes, once they are taken no further. */
+async function flooding() {
+  const [heldUp, isHeldUp] = promise<number>();
+  const payload = 'x'.repeat(65_536);
+  const { url, [Symbol.dispose]: dispose } = await server(socket => {
+    let sent = 0;
+    const more = () => {
+      if (socket.readyState !== socket.OPEN) return;
+      // What `ws` keeps is not sent.
+      if (socket.bufferedAmount > 8 << 20) return isHeldUp(sent);
+      socket.send(payload);
+      sent += payload.length;
+      if (sent > 1 << 30) return isHeldUp(sent);
+      setImmediate(more);
+    };
+    more();
+  });
+  return { url, heldUp, [Symbol.dispose]: dispose };
+}
+
+const OUTPUT = join(root, 'dist', 'cli', 'output.js');
+
+/** Writes more notes than may wait, and tells whether they fill the output, now and later. */
+const FILLS_ITS_STDERR = `
+  const { writeSync } = require('node:fs');
+  const { Output } = require(process.argv[1]);
+  const output = new Output();
+  const tell = () => writeSync(1, 'full ' + output.isFull + '\\n');
+  for (let at = 0; at < 64; at++) output.note('x'.repeat(65_536));
+  tell();
+  output.hasRoom().then(tell);
+`;
+
+/** Windows knows no signals: there, they end a process. */
+const onPosix = process.platform === 'win32' ? test.serial.skip : test.serial;
 
 const jsonLines = (text: string) =>
   text
@@ -84,31 +121,31 @@ for (const client of CLIENTS) {
   );
 
   test.serial(`${client}: a reader that does not read holds up the peer`, async t => {
-    let sent = 0;
-    let isHeldUp = () => {};
-    const heldUp = new Promise<void>(resolve => {
-      isHeldUp = resolve;
-    });
-    const payload = 'x'.repeat(65_536);
-    using flood = await server(socket => {
-      const more = () => {
-        if (socket.readyState !== socket.OPEN) return;
-        // What `ws` keeps is not sent.
-        if (socket.bufferedAmount > 8 << 20) return isHeldUp();
-        socket.send(payload);
-        sent += payload.length;
-        if (sent > 1 << 30) return isHeldUp();
-        setImmediate(more);
-      };
-      more();
-    });
+    using flood = await flooding();
     const child = spawn(process.execPath, [S9WS, flood.url, '--client', client, '-nq'], {
       env: plainEnvironment(),
       stdio: ['ignore', 'pipe', 'inherit'],
     });
-    await heldUp;
+    const sent = await flood.heldUp;
     child.kill('SIGKILL');
     t.true(sent < 256 << 20, `${sent} bytes sent to a pipe that nobody reads`);
+  });
+
+  onPosix(`${client}: a signal ends what a reader that does not read holds up`, async t => {
+    using flood = await flooding();
+    const child = spawn(process.execPath, [S9WS, flood.url, '--client', client, '-nq'], {
+      env: plainEnvironment(),
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    await flood.heldUp;
+    child.kill('SIGTERM');
+    // Two that come together may count as one.
+    const again = setInterval(() => child.kill('SIGTERM'), 50);
+    const hanging = setTimeout(() => child.kill('SIGKILL'), 10_000);
+    const [code, signal] = await once(child, 'exit');
+    clearInterval(again);
+    clearTimeout(hanging);
+    t.true(code === 143 || signal === 'SIGTERM', `${code} ${signal}`);
   });
 
   test.serial(`${client}: an end of the pipe that is read no further is quiet`, async t => {
@@ -129,6 +166,46 @@ for (const client of CLIENTS) {
     t.is(stderr, `connected to ${endless.url} (101)\n`);
   });
 }
+
+// The other one is slow enough for pings to pile up at the server in any case.
+for (const client of ['non-blocking', 'blocking']) {
+  test.serial(`${client}: a reader that does not read notes holds up the peer`, async t => {
+    let pings = 0;
+    const [heldUp, isHeldUp] = promise<void>();
+    const payload = 'x'.repeat(125);
+    using pinging = await server(socket => {
+      const more = () => {
+        if (socket.readyState !== socket.OPEN) return;
+        if (socket.bufferedAmount > 1 << 20 || pings > 400_000) return isHeldUp();
+        for (let at = 0; at < 200; at++) socket.ping(payload);
+        pings += 200;
+        setImmediate(more);
+      };
+      more();
+    });
+    const child = spawn(process.execPath, [S9WS, pinging.url, '--client', client, '-n'], {
+      env: plainEnvironment(),
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    await heldUp;
+    child.kill('SIGKILL');
+    t.true(pings < 400_000, `${pings} pings shown to nobody`);
+  });
+}
+
+test.serial('notes_that_nobody_reads_fill_the_output_until_they_are_read', async t => {
+  const child = spawn(process.execPath, ['-e', FILLS_ITS_STDERR, OUTPUT], {
+    env: plainEnvironment(),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  t.teardown(() => child.kill());
+  const [told] = await once(child.stdout.setEncoding('utf8'), 'data');
+  t.is(told, 'full true\n');
+  const rest = once(child.stdout, 'data');
+  child.stderr.resume();
+  t.deepEqual(await rest, ['full false\n']);
+  t.deepEqual(await once(child, 'close'), [0, null]);
+});
 
 test.serial('json_prints_every_event_a_line', async t => {
   using chatty = await server(

@@ -21,7 +21,9 @@ async function main(output: Output): Promise<number> {
     case 'talk': {
       const { Session } = require('./session') as typeof import('./session');
       const session = new Session(command, output);
-      onSignals(signal => session.interrupt(signal));
+      const takeSignals = onSignals(signal => session.interrupt(signal));
+      // Nothing of ours runs while a write blocks: the system ends us then.
+      output.onBlock = begins => takeSignals(!begins);
       return session.run();
     }
     case 'serve': {
@@ -36,15 +38,21 @@ async function main(output: Output): Promise<number> {
 }
 
 /** The first signal is handled; a second one ends at once, whatever hangs. */
-function onSignals(handle: (signal: NodeJS.Signals) => void): void {
+function onSignals(handle: (signal: NodeJS.Signals) => void): (on: boolean) => void {
   let isSecond = false;
-  for (const signal of SIGNALS) {
-    process.on(signal, () => {
-      if (isSecond) process.exit(exitCodeOfSignal(signal));
-      isSecond = true;
-      handle(signal);
-    });
-  }
+  const take = (signal: NodeJS.Signals) => {
+    if (isSecond) process.exit(exitCodeOfSignal(signal));
+    isSecond = true;
+    handle(signal);
+  };
+  const takeSignals = (on: boolean) => {
+    for (const signal of SIGNALS) {
+      if (on) process.on(signal, take);
+      else process.off(signal, take);
+    }
+  };
+  takeSignals(true);
+  return takeSignals;
 }
 
 const output = new Output();

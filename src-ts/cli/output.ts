@@ -1,6 +1,8 @@
 // Standard output and standard error: data goes to the one, notes to the other.
 // Lines are written in batches; whoever produces them learns when to wait.
 
+import { writeSync } from 'node:fs';
+
 import { errorCode } from './failure';
 import { type Paint, paintFor } from './paint';
 
@@ -21,9 +23,13 @@ export class Output {
   readonly isTerminal: boolean = process.stdout.isTTY === true;
   /** Called once nobody reads our output any more. */
   onGone: () => void = () => {};
+  /** Called before and after a write that blocks the thread, maybe for ever. */
+  onBlock: (begins: boolean) => void = () => {};
   /** What else made writing fail, such as a full disk. */
   failure: Error | undefined;
   isGone = false;
+  #notesAreGone = false;
+  #blocks = false;
   #footer: Footer | undefined;
   #waiting = '';
   #scheduled = false;
@@ -31,15 +37,14 @@ export class Output {
   constructor() {
     process.stdout.on('error', error => this.#fail(error));
     // With nobody to read notes, the data goes on.
-    process.stderr.on('error', () => {});
+    process.stderr.on('error', () => {
+      this.#notesAreGone = true;
+    });
   }
 
   /** Makes a full pipe block the thread: for clients that cannot be told to read no further. */
   blockWhenFull(): void {
-    const { _handle: handle } = process.stdout as unknown as {
-      _handle?: { setBlocking?(on: boolean): void };
-    };
-    handle?.setBlocking?.(true);
+    this.#blocks = true;
   }
 
   setFooter(footer: Footer | undefined): void {
@@ -63,7 +68,7 @@ export class Output {
   note(text: string): void {
     this.flush();
     this.#footer?.hide();
-    process.stderr.write(`${text}\n`);
+    if (!this.#notesAreGone) this.#write(process.stderr, `${text}\n`);
     this.#footer?.show();
   }
 
@@ -71,25 +76,22 @@ export class Output {
     this.#scheduled = false;
     if (this.#waiting === '' || this.isGone) return;
     this.#footer?.hide();
-    process.stdout.write(this.#waiting);
+    const text = this.#waiting;
     this.#waiting = '';
+    this.#write(process.stdout, text);
     this.#footer?.show();
   }
 
   /** More should not be produced before `hasRoom` resolves. */
   get isFull(): boolean {
-    return !this.isGone && process.stdout.writableLength > FULL;
+    return !this.isGone && (isFull(process.stdout) || isFull(process.stderr));
   }
 
-  hasRoom(): Promise<void> {
-    return new Promise(resolve => {
-      if (!this.isFull) return resolve();
-      const done = () => {
-        process.stdout.off('drain', done).off('error', done);
-        resolve();
-      };
-      process.stdout.on('drain', done).on('error', done);
-    });
+  /** Resolves too once nobody reads the data any more. */
+  async hasRoom(): Promise<void> {
+    for (const stream of [process.stdout, process.stderr]) {
+      if (!this.isGone && isFull(stream)) await drained(stream);
+    }
   }
 
   /** Resolves once everything is written, or nobody reads it, or it is told why it cannot be. */
@@ -111,6 +113,33 @@ export class Output {
     });
   }
 
+  #write(stream: NodeJS.WriteStream, text: string): void {
+    const pipe = this.#blocks ? pipeOf(stream) : undefined;
+    // What was written before there was a need to block goes first.
+    if (!pipe || stream.writableLength > 0) stream.write(text);
+    else {
+      try {
+        this.#writeAtOnce(stream === process.stdout ? 1 : 2, pipe, Buffer.from(text));
+      } catch (error) {
+        if (stream === process.stdout) this.#fail(error as Error);
+        else this.#notesAreGone = true;
+      }
+    }
+  }
+
+  #writeAtOnce(fd: number, pipe: Pipe, bytes: Buffer): void {
+    let rest = bytes.subarray(written(fd, bytes));
+    if (rest.length === 0) return;
+    this.onBlock(true);
+    pipe.setBlocking(true);
+    try {
+      while (rest.length > 0) rest = rest.subarray(written(fd, rest));
+    } finally {
+      pipe.setBlocking(false);
+      this.onBlock(false);
+    }
+  }
+
   #fail(error: Error): void {
     if (this.isGone) return;
     this.isGone = true;
@@ -119,4 +148,40 @@ export class Output {
     if (!['EPIPE', 'EIO', 'ECONNRESET'].includes(errorCode(error) ?? '')) this.failure = error;
     this.onGone();
   }
+}
+
+/** As much of Node's own handle as is used here. */
+interface Pipe {
+  setBlocking(on: boolean): void;
+}
+
+/** The handle of a pipe or a socket; what else there is, and all there is on Windows, blocks anyway. */
+function pipeOf(stream: NodeJS.WriteStream): Pipe | undefined {
+  const { _handle: handle } = stream as unknown as { _handle?: Partial<Pipe> };
+  const blocksAnyway = stream.isTTY || process.platform === 'win32';
+  return !blocksAnyway && handle?.setBlocking ? (handle as Pipe) : undefined;
+}
+
+/** How many bytes are taken: at once if the descriptor does not block. */
+function written(fd: number, bytes: Buffer): number {
+  try {
+    return writeSync(fd, bytes);
+  } catch (error) {
+    if (errorCode(error) === 'EAGAIN') return 0;
+    throw error;
+  }
+}
+
+const isFull = (stream: NodeJS.WriteStream) => stream.writableLength > FULL;
+
+function drained(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise(resolve => {
+    const done = () => {
+      stream.off('drain', done).off('error', done);
+      process.stdout.off('error', done);
+      resolve();
+    };
+    stream.on('drain', done).on('error', done);
+    process.stdout.on('error', done);
+  });
 }
