@@ -235,6 +235,34 @@ test.serial('json_prints_every_event_a_line', async t => {
   t.is(code, 5, 'a code of its own is no end in order');
 });
 
+test.serial('what_steers_a_terminal_is_escaped_in_json', async t => {
+  const text = 'a\u009b31m\u007f\u0080\u009f\u00a0\u001b';
+  using steering = await server(socket => {
+    socket.send(text);
+    socket.close(4001, '\u009b');
+  });
+  const { stdout } = await s9ws([steering.url, '--json', '-n']);
+  t.notRegex(stdout, /[\u007f-\u009f]/);
+  const [, message, close] = jsonLines(stdout);
+  t.is(message.data, text);
+  t.is(close.reason, '\u009b');
+});
+
+test.serial('a_password_in_the_url_is_sent_and_not_shown', async t => {
+  const arrived: Array<string | undefined> = [];
+  using watching = await server((socket, { headers }) => {
+    arrived.push(headers.authorization);
+    socket.close();
+  });
+  const secret = watching.url.replace('//', '//name:secret@');
+  for (const extra of [[], ['--json']]) {
+    const { stdout, stderr } = await s9ws([secret, '-n', ...extra]);
+    t.notRegex(stdout + stderr, /secret/);
+    t.true((stdout + stderr).includes(watching.url.replace('//', '//***@')), stdout + stderr);
+  }
+  t.is(arrived[0], `Basic ${Buffer.from('name:secret').toString('base64')}`);
+});
+
 test.serial('send_count_and_binary_formats_work_together', async t => {
   const args = ['--send', 'a', '--send-binary', 'AP8=', '--send', 'b', '--binary', 'base64'];
   const { code, stdout } = await s9ws([echo.url, ...args, '--count', '2', '-q']);

@@ -19,6 +19,7 @@ import type { Output } from './output';
 import { connectPeer } from './peer';
 import { Progress } from './progress';
 import { RoundTrips } from './round-trips';
+import { shownUrl } from './shown-url';
 import { drawChart } from './svg-chart';
 import { UsageError } from './usage-error';
 
@@ -43,7 +44,7 @@ export async function bench(command: BenchCommand, output: Output): Promise<numb
     await firstAnswer({ url, options, measure, size });
     const task = { url, options, measure, size, milliseconds, ws };
     const measured = await measureAll(ways, task);
-    const title = `${url}, ${measure}, ${size} bytes there and back`;
+    const title = `${shownUrl(url)}, ${measure}, ${size} bytes there and back`;
     if (command.json) for (const row of measured) output.line(inJson(row, command, url));
     else {
       for (const line of [title, '', ...table(measured, output.paint)]) output.line(line);
@@ -152,7 +153,14 @@ async function measureOnce(task: BenchTask): Promise<Float64Array> {
 function inJson({ way, times }: Measured, { measure, size }: BenchCommand, url: string): string {
   const figures = SHARES.map(([name, share]) => [name, Number(times.at(share).toFixed(3))]);
   const { count } = times;
-  return JSON.stringify({ url, measure, size, way, count, ...Object.fromEntries(figures) });
+  return JSON.stringify({
+    url: shownUrl(url),
+    measure,
+    size,
+    way,
+    count,
+    ...Object.fromEntries(figures),
+  });
 }
 
 function writeChart(path: string, chart: string): void {

@@ -12,6 +12,7 @@ import {
   takeApart,
 } from './flags';
 import { HELP } from './help';
+import { shownUrl } from './shown-url';
 import { UsageError, wrong } from './usage-error';
 
 /** How a connection is made. */
@@ -211,7 +212,7 @@ function onlyUrl(positionals: readonly string[]): string | undefined {
   if (url !== undefined && !(/^wss?:\/\//i.test(url) && URL.canParse(url))) {
     throw wrong(
       'URL',
-      JSON.stringify(url),
+      JSON.stringify(shownUrl(url)),
       'ws://HOST or wss://HOST; or the words bench and serve',
     );
   }
@@ -222,4 +223,5 @@ function milliseconds(name: string, given: string | undefined): number | undefin
   return given === undefined ? undefined : numberIn(name, given, SECONDS) * 1000;
 }
 
-const shown = (words: readonly string[]) => words.map(word => JSON.stringify(word)).join(' ');
+const shown = (words: readonly string[]) =>
+  words.map(word => JSON.stringify(shownUrl(word))).join(' ');

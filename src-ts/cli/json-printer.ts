@@ -5,6 +5,10 @@ import type { BinaryFormat } from './binary-text';
 import { errorCode } from './failure';
 import type { Output } from './output';
 import type { Printer, RoundTrip } from './printer';
+import { shownUrl } from './shown-url';
+
+/** What steers a terminal and is left as it is by `JSON.stringify`. */
+const STEERING = /[\u007f-\u009f]/g;
 
 export class JsonPrinter implements Printer {
   readonly #output: Output;
@@ -16,7 +20,7 @@ export class JsonPrinter implements Printer {
   }
 
   opened(url: string, response: UpgradeResponse): void {
-    this.#line('activated', Date.now(), { url, ...response });
+    this.#line('activated', Date.now(), { url: shownUrl(url), ...response });
   }
 
   event(event: WebSocketEvent, roundTrip: RoundTrip): void {
@@ -67,6 +71,9 @@ export class JsonPrinter implements Printer {
   /** Times are milliseconds since 1970. */
   #line(type: WebSocketEvent['type'], time: number, fields: object): void {
     const rounded = Math.round(time * 1000) / 1000;
-    this.#output.line(JSON.stringify({ type, time: rounded, ...fields }));
+    const text = JSON.stringify({ type, time: rounded, ...fields });
+    this.#output.line(text.replace(STEERING, escaped));
   }
 }
+
+const escaped = (found: string) => `\\u00${found.charCodeAt(0).toString(16)}`;

@@ -5,6 +5,7 @@ import type { BinaryFormat } from './binary-text';
 import { inFull } from './failure';
 import type { Output } from './output';
 import { harmless } from './paint';
+import { shownUrl } from './shown-url';
 
 /** Of a pong: how long it took to come, in milliseconds. */
 export type RoundTrip = number | undefined;
@@ -38,7 +39,7 @@ export class TextPrinter implements Printer {
   opened(url: string, { status, subprotocol, extensions }: UpgradeResponse): void {
     const agreed = [subprotocol ? `subprotocol ${subprotocol}` : '', extensions].filter(Boolean);
     const details = agreed.length > 0 ? `: ${harmless(agreed.join(', '))}` : '';
-    this.#remark(Date.now(), `connected to ${url} (${status})${details}`);
+    this.#remark(Date.now(), `connected to ${shownUrl(url)} (${status})${details}`);
   }
 
   event(event: WebSocketEvent, roundTrip: RoundTrip): void {
