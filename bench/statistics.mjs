@@ -1,8 +1,8 @@
 // Figures of samples, and medians over rounds.
 
-/** The value that a share of the samples does not exceed; the samples are sorted. */
+/** The least value that a share of the samples does not exceed; the samples are sorted. */
 export function percentile(sorted, share) {
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
+  return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)];
 }
 
 /** What is told of a distribution, in the unit of its samples. */

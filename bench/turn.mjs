@@ -3,6 +3,8 @@
 import { S9NonBlockingWebSocketClient } from 's9-websocket';
 import { EchoServer } from 's9-websocket/testing';
 
+import { percentile } from './statistics.mjs';
+
 const TURNS = 1000;
 
 const server = await EchoServer.start();
@@ -16,5 +18,5 @@ for (let round = 0; round < 500; round++) {
 }
 times.splice(0, 100);
 times.sort((a, b) => a - b);
-const [p50, p99] = [0.5, 0.99].map(share => times[Math.floor(times.length * share)]);
+const [p50, p99] = [0.5, 0.99].map(share => percentile(times, share));
 process.stdout.write(JSON.stringify({ p50, p99 }), () => process.exit());

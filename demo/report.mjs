@@ -12,7 +12,7 @@ export function measurement(scheme, client, way, times) {
   return { scheme, client, way, times: Float64Array.from(times).sort() };
 }
 
-const at = (times, share) => times[Math.min(times.length - 1, Math.floor(times.length * share))];
+const at = (times, share) => times[Math.max(0, Math.ceil(times.length * share) - 1)];
 
 /** Prints a row a measurement, with the median's ratio to the first one's. */
 export function printTable(measurements) {

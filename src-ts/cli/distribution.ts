@@ -27,9 +27,9 @@ export class Distribution {
     return this.#sorted.length;
   }
 
-  /** The time that a share of the round trips does not exceed. */
+  /** The shortest time that a share of the round trips does not exceed. */
   at(share: number): number {
-    const index = Math.min(this.count - 1, Math.floor(this.count * share));
+    const index = Math.max(0, Math.ceil(this.count * share) - 1);
     return this.#sorted[index] ?? Number.NaN;
   }
 
