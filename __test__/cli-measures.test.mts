@@ -3,13 +3,20 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer, type IncomingMessage } from 'node:http';
+import { createRequire } from 'node:module';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import test from 'ava';
 import { type WebSocket, WebSocketServer } from 'ws';
 
 import { plainEnvironment, S9WS, s9ws } from './command-line.mjs';
+import { root } from './markdown.mjs';
+
+const require = createRequire(import.meta.url);
 
 const folder = mkdtempSync(join(tmpdir(), 's9ws-'));
 test.after.always(() => rmSync(folder, { recursive: true }));
@@ -102,6 +109,71 @@ test.serial('bench_prints_a_table_and_a_histogram_and_draws_a_chart', async t =>
   t.regex(chart, /^<svg xmlns="http:\/\/www\.w3\.org\/2000\/svg"/);
   t.is(chart.match(/<polyline /g)?.length, 2);
   t.notRegex(chart, /NaN|Infinity|undefined/);
+});
+
+test.serial('bench_sends_every_client_the_same_request_and_shows_no_password', async t => {
+  const requests: IncomingMessage[] = [];
+  const sockets = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+  await once(sockets, 'listening');
+  sockets.on('connection', (_, request) => requests.push(request));
+  const { port } = sockets.address() as AddressInfo;
+  const svg = join(folder, 'secret.svg');
+  const headers = ['-H', 'X-Twice: 1', '-H', 'X-Once: 1', '-H', 'x-twice: 2'];
+  const wanted = ['--seconds', '0.1', '--client', 'async', '--client', 'ws', '--svg', svg];
+  const url = `ws://name:secret@127.0.0.1:${port}`;
+  for (const extra of [[], ['--json']]) {
+    const { code, stdout, stderr } = await s9ws(['bench', url, ...headers, ...wanted, ...extra]);
+    t.is(code, 0, stderr);
+    t.notRegex(stdout + stderr + readFileSync(svg, 'utf8'), /secret/);
+    t.true(stdout.includes(`ws://***@127.0.0.1:${port}`));
+  }
+  for (const socket of sockets.clients) socket.terminate();
+  sockets.close();
+  const asked = requests.map(({ headers }) => [
+    headers['x-twice'],
+    headers['x-once'],
+    headers.authorization,
+  ]);
+  t.is(new Set(asked.map(String)).size, 1, JSON.stringify(asked));
+  t.deepEqual(asked[0]?.slice(0, 2), ['1, 2', '1']);
+});
+
+test.serial('bench_begins_to_count_once_it_is_connected', async t => {
+  const server = createServer();
+  const sockets = new WebSocketServer({ noServer: true });
+  let last = Promise.resolve();
+  server.on('upgrade', (request, socket, head) => {
+    // Longer than a whole measurement, and the server's to take.
+    last = delay(600).then(() =>
+      sockets.handleUpgrade(request, socket, head, socket => socket.on('error', () => {})),
+    );
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const url = `ws://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const args = ['bench', url, '--seconds', '0.9', '--json', '--client', 'async', '--client', 'ws'];
+  const { code, stdout, stderr } = await s9ws(args);
+  await last;
+  server.close();
+  t.is(code, 0, stderr);
+  for (const line of stdout.trimEnd().split('\n')) {
+    const { count, way } = JSON.parse(line);
+    t.true(count > 30, `${way}: ${count} round trips in 0.9 s`);
+  }
+});
+
+test('a_share_of_the_round_trips_takes_no_longer_than_its_percentile', t => {
+  const { Distribution } = require(join(root, 'dist', 'cli', 'distribution.js'));
+  const at = (times: number[], share: number) =>
+    new Distribution([Float64Array.from(times)]).at(share);
+  t.is(at([2, 1], 0.5), 1);
+  t.is(at([3, 1, 2], 0.5), 2);
+  t.is(at([4, 3, 2, 1], 0.75), 3);
+  t.is(at([2, 1], 0), 1);
+  t.is(at([2, 1], 1), 2);
+  const hundred = Array.from({ length: 100 }, (_, index) => index + 1);
+  t.is(at(hundred, 0.9), 90);
+  t.is(at(hundred, 0.99), 99);
+  t.is(at(hundred, 0.999), 100);
 });
 
 test.serial('bench_says_why_it_cannot_measure', async t => {

@@ -134,12 +134,22 @@ interface Ws {
 
 type WsConstructor = new (url: string, protocols: string[], options: object) => Ws;
 
+/** Node keeps the last of the fields that have a name; of one with an array of values it sends all. */
+function byName(headers: ConnectionOptions['headers']): Record<string, string[]> {
+  const fields: Record<string, string[]> = {};
+  for (const [name, value] of headers) {
+    const key = name.toLowerCase();
+    fields[key] = [...(fields[key] ?? []), value];
+  }
+  return fields;
+}
+
 function exchangeByWs(task: BenchTask, trips: RoundTrips): Promise<void> {
   const { measure, options } = task;
   const { headers, perMessageDeflate, subprotocols, tls } = options;
   const WebSocket = require(task.ws ?? 'ws') as WsConstructor;
   const ws = new WebSocket(task.url, subprotocols, {
-    headers: Object.fromEntries(headers),
+    headers: byName(headers),
     perMessageDeflate,
     ...tls,
   });

@@ -11,8 +11,10 @@ export class RoundTrips {
   readonly #measure: Measure;
   readonly #bytes: Buffer;
   readonly #filler: string;
-  readonly #countFrom: number;
-  readonly #end: number;
+  readonly #milliseconds: number;
+  /** Known once the first message goes: connecting is not measured. */
+  #countFrom = Number.POSITIVE_INFINITY;
+  #end = Number.POSITIVE_INFINITY;
   readonly #times: number[] = [];
   #number = 0;
   #text = '';
@@ -22,21 +24,20 @@ export class RoundTrips {
     this.#measure = measure;
     this.#bytes = Buffer.alloc(size, '.');
     this.#filler = '.'.repeat(size - 8);
-    this.#countFrom = performance.now() + WARM_UP;
-    this.#end = this.#countFrom + milliseconds;
+    this.#milliseconds = milliseconds;
   }
 
   /** The next message as text; its time begins. */
   text(): string {
     this.#text = String(this.#nextNumber()).padStart(8, '0') + this.#filler;
-    this.#begun = performance.now();
+    this.#begin();
     return this.#text;
   }
 
   /** The next message, or what the next ping carries; its time begins. */
   bytes(): Buffer {
     this.#bytes.writeUInt32BE(this.#nextNumber(), 0);
-    this.#begun = performance.now();
+    this.#begin();
     return this.#bytes;
   }
 
@@ -58,6 +59,13 @@ export class RoundTrips {
   /** Microseconds. */
   get times(): Float64Array<ArrayBuffer> {
     return Float64Array.from(this.#times);
+  }
+
+  #begin(): void {
+    this.#begun = performance.now();
+    if (this.#end !== Number.POSITIVE_INFINITY) return;
+    this.#countFrom = this.#begun + WARM_UP;
+    this.#end = this.#countFrom + this.#milliseconds;
   }
 
   #nextNumber(): number {
