@@ -109,6 +109,8 @@ inTerminal('slash_commands_ping_send_bytes_and_close_with_a_reason', async t => 
   await terminal.shows('< /slash');
   terminal.type('/binary *\r');
   await terminal.shows('s9ws: invalid data: "*" (allowed: base64');
+  terminal.type('/binary\r');
+  await terminal.shows('s9ws: /binary needs data, or a format (allowed: hex, base64)');
   terminal.type('/pong\r');
   await terminal.shows('s9ws: there is no /pong (allowed: /binary, /close, /help, /ping');
   terminal.type('/close bye\r');

@@ -64,6 +64,9 @@ function readBinary(rest: string, format: BinaryFormat): PromptLine {
   const [word, data] = firstWord(rest);
   const named = BINARY_FORMATS.find(known => known === word);
   if (named && data === '') return { does: 'setBinary', format: named };
+  if (word === '') {
+    throw new UsageError(`/binary needs data, or a format (allowed: ${BINARY_FORMATS.join(', ')})`);
+  }
   const message = decodeBinary('data', named ? data : rest, named ?? format);
   return { does: 'send', message };
 }
