@@ -58,6 +58,13 @@ export function compare(cases, results) {
   };
 }
 
+/** Whether every client came to its end and has a verdict of every case. */
+export function isComplete(cases, results) {
+  return results.every(
+    ({ failures, verdicts }) => failures.length === 0 && cases.every(id => verdicts[id]),
+  );
+}
+
 /** Expects from now on what the suite said; where clients differ, the worst of it. */
 export function update(cases, results) {
   const expected = readExpected();

@@ -26,18 +26,8 @@ export function run(command, args) {
 /** Installs and builds what is needed; throws if a step fails. */
 export function ensure() {
   ensureDependencies();
-  step(
-    'native addon',
-    () => isBuilt('native'),
-    ['run', 'build:native'],
-    () => stamp('native'),
-  );
-  step(
-    'TypeScript',
-    () => isBuilt('dist'),
-    ['run', 'build:ts'],
-    () => stamp('dist'),
-  );
+  step('native addon', () => isBuilt('native'), ['run', 'build:native'], 'native');
+  step('TypeScript', () => isBuilt('dist'), ['run', 'build:ts'], 'dist');
 }
 
 /** Installs what the lock file says. */
@@ -48,12 +38,15 @@ export function ensureDependencies() {
 /** Tells one state of the addon's sources from another. */
 export const nativeSources = () => fingerprint('native');
 
-function step(name, isCurrent, npmArguments, done = () => {}) {
+/** `build` names what is built, if anything is. */
+function step(name, isCurrent, npmArguments, build) {
   if (isCurrent()) return;
+  // As they are before: what is edited during the build may not be in it.
+  const sources = build && fingerprint(build);
   console.log(`\n── preparing: ${name} ──`);
   if (name === 'TypeScript') rmSync(join(root, 'dist'), { recursive: true, force: true });
   if (!run('npm', npmArguments)) throw new Error(`preparing ${name} failed`);
-  done();
+  if (build) writeFileSync(join(root, build, '.sources'), sources);
 }
 
 /** Every package of the lock file is installed in its version, but for optional ones. */
@@ -93,10 +86,6 @@ function isBuilt(name) {
   return (
     BUILDS[name].isBuiltTo() && existsSync(path) && readFileSync(path, 'utf8') === fingerprint(name)
   );
-}
-
-function stamp(name) {
-  writeFileSync(join(root, name, '.sources'), fingerprint(name));
 }
 
 /** Contents, not times: a checkout touches files that it does not change. */

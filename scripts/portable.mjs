@@ -28,8 +28,12 @@ export function portableTarget() {
 export function portableAddon(target) {
   const stamp = join(built(target), '.sources');
   if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== fingerprint()) return undefined;
-  const name = readdirSync(built(target)).find(name => name.endsWith('.node'));
-  return name && join(built(target), name);
+  return addonIn(built(target));
+}
+
+function addonIn(folder) {
+  const name = readdirSync(folder).find(name => name.endsWith('.node'));
+  return name && join(folder, name);
 }
 
 /** Builds the addon unless it is there; returns its path. */
@@ -37,6 +41,8 @@ export function buildPortable(target) {
   const current = portableAddon(target);
   if (current) return current;
   fetchTools();
+  // As they are before: what is edited during the build may not be in it.
+  const sources = fingerprint();
   const folder = built(target);
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
@@ -54,8 +60,8 @@ export function buildPortable(target) {
   const options = { cwd: root, env, stdio: 'inherit' };
   const { status } = spawnSync(process.execPath, [napi, ...flags, ...places], options);
   if (status !== 0) throw new Error(`building the addon for ${versioned} failed`);
-  writeFileSync(join(folder, '.sources'), fingerprint());
-  return portableAddon(target);
+  writeFileSync(join(folder, '.sources'), sources);
+  return addonIn(folder);
 }
 
 function fetchTools() {

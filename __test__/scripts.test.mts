@@ -1,0 +1,69 @@
+// The scripts of the repository.
+
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+
+import test from 'ava';
+
+import { plainEnvironment } from './command-line.mjs';
+import { root } from './markdown.mjs';
+
+const DEADLINE = 60_000;
+
+function run(script: string, args: readonly string[] = []) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [script, ...args], {
+    encoding: 'utf8',
+    env: plainEnvironment(),
+    timeout: DEADLINE,
+  });
+  return { status, told: stdout + stderr };
+}
+
+/** A repository of files, with what it needs to be prepared by `scripts/ensure.mjs`. */
+function repository(files: Record<string, string>): string {
+  const folder = mkdtempSync(join(tmpdir(), 's9-scripts-'));
+  const all = {
+    'package-lock.json': '{ "packages": {} }',
+    'node_modules/.package-lock.json': '{ "packages": {} }',
+    ...files,
+  };
+  for (const [path, text] of Object.entries(all)) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), text);
+  }
+  cpSync(join(root, 'scripts', 'ensure.mjs'), join(folder, 'scripts', 'ensure.mjs'));
+  return folder;
+}
+
+test('a source that is edited during the build is built again', t => {
+  const build = `
+    const { appendFileSync, mkdirSync, readFileSync, writeFileSync } = require('node:fs');
+    const source = readFileSync('src/lib.rs', 'utf8');
+    appendFileSync('builds', source + '\\n');
+    if (source === 'first') writeFileSync('src/lib.rs', 'second');
+    mkdirSync('native', { recursive: true });
+    writeFileSync('native/index.js', '');
+    writeFileSync('native/addon.node', '');
+    mkdirSync('dist', { recursive: true });
+    writeFileSync('dist/index.mjs', '');`;
+  const scripts = { 'build:native': 'node build.js', 'build:ts': 'node -e 0' };
+  const folder = repository({
+    'package.json': JSON.stringify({ scripts }),
+    'build.js': build,
+    'src/lib.rs': 'first',
+  });
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  for (let time = 0; time < 3; time++) run(join(folder, 'scripts', 'ensure.mjs'));
+  t.is(readFileSync(join(folder, 'builds'), 'utf8'), 'first\nsecond\n');
+});
+
+test('verdicts of the testsuite are expected only where every client has all of them', async t => {
+  const { isComplete } = await import(join(root, 'conformance', 'verdicts.mjs'));
+  const verdict = { behavior: 'OK', behaviorClose: 'OK', remoteCloseCode: 1000 };
+  const well = { failures: [], verdicts: { '1.1': verdict, '1.2': verdict } };
+  t.true(isComplete(['1.1', '1.2'], [well, well]));
+  t.false(isComplete(['1.1', '1.2'], [well, { ...well, failures: ['exit code 1'] }]));
+  t.false(isComplete(['1.1', '1.2'], [well, { failures: [], verdicts: { '1.1': verdict } }]));
+});
