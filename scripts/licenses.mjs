@@ -1,4 +1,5 @@
-// The licences of what an addon holds: every crate that is linked into it, and OpenSSL where it is.
+// The licences of what an addon holds: every crate that is linked into it, Rust's standard library, and
+// OpenSSL where it is.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -18,6 +19,7 @@ export function thirdPartyLicenses(target) {
   );
   const foreign = packages.filter(({ id }) => linked.has(id) && !own.includes(id));
   const crates = foreign.map(crate => ({ title: titleOf(crate), text: textOf(crate) }));
+  crates.push(standardLibrary());
   // Built from source by a build dependency; it is what the addon is for the greater part.
   if (foreign.some(({ name }) => name === 'openssl-sys')) {
     const source = packages.find(({ name }) => name === 'openssl-src');
@@ -34,6 +36,18 @@ export function thirdPartyLicenses(target) {
     ([text, titles]) => `${titles.join('\n')}\n\n${text}\n`,
   );
   return `This addon holds the following.\n\n${sections.join(`\n${'-'.repeat(80)}\n\n`)}`;
+}
+
+/** In every addon, and in no metadata. */
+function standardLibrary() {
+  const { status, stdout } = spawnSync('rustc', ['--version'], { cwd: root, encoding: 'utf8' });
+  if (status !== 0) throw new Error('rustc does not tell its version');
+  const version = stdout.split(' ')[1];
+  const repository = 'https://github.com/rust-lang/rust';
+  return {
+    title: `Rust's standard library ${version} (MIT OR Apache-2.0)`,
+    text: textInPlaceOf('MIT', ['The Rust Project Contributors'], repository).trim(),
+  };
 }
 
 function titlesByText(crates) {
