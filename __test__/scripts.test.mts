@@ -1,4 +1,4 @@
-// The scripts of the repository.
+// The scripts of the repository: none of them passes, or publishes, without having done what was asked.
 
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -19,6 +19,22 @@ function run(script: string, args: readonly string[] = []) {
     timeout: DEADLINE,
   });
   return { status, told: stdout + stderr };
+}
+
+const REFUSED: Array<[script: string, args: string[], told: RegExp]> = [
+  ['bench/bench.mjs', ['rttt'], /there is no benchmark "rttt"/],
+  ['bench/bench.mjs', ['rtt', '--only', 'wss'], /there is no client "wss" in rtt; there are .*ws/],
+  ['bench/bench.mjs', ['rtt', '--match', '65 B'], /no title of rtt contains "65 B"/],
+  ['bench/bench.mjs', ['--publish', '--only', 'ws'], /--publish takes everything, not .*--only/],
+  ['bench/bench.mjs', ['--publish', '--match', '64 B'], /--publish takes everything/],
+];
+
+for (const [script, args, told] of REFUSED) {
+  test(`${script} ${args.join(' ')} is refused before anything is built or run`, t => {
+    const ran = run(join(root, script), args);
+    t.regex(ran.told, told);
+    t.is(ran.status, 1);
+  });
 }
 
 /** A repository of files, with what it needs to be prepared by `scripts/ensure.mjs`. */

@@ -1,6 +1,7 @@
 // `npm run bench [-- NAME... [--rounds N] [--milliseconds N] [--only CLIENT,...] [--match TEXT]]`: measures clients
 // beside each other, prints tables and writes results to bench/latest; with `--publish` to bench/results, which
-// README and docs quote, with charts to docs/charts and tables into the pages. `--charts`: only these two.
+// README and docs quote, with charts to docs/charts and tables into the pages. `--charts`: only these two. Where
+// a client fails, the others are measured and the exit code is 1; nothing of it is published.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -12,7 +13,7 @@ import { parseArgs } from 'node:util';
 
 import { drawCharts } from './charts.mjs';
 import { writeFrames } from './deflated.mjs';
-import { idleConnections, idleTurn } from './idle.mjs';
+import { idleConnections, idleTurn, SETTINGS } from './idle.mjs';
 import { writeTables } from './pages.mjs';
 import { here, prepare, versions } from './peers.mjs';
 import { ALL, SCENARIOS } from './scenarios.mjs';
@@ -58,6 +59,10 @@ for (const name of names) {
     fail(`there is no benchmark ${JSON.stringify(name)}; there are ${known}`);
   }
 }
+if (values.publish && (only || values.match)) {
+  fail('--publish takes everything, not what --only or --match leaves of it');
+}
+checkSelection();
 if (availableParallelism() < 2) fail('two processors are needed: the server spins on one of them');
 
 const programs = prepare();
@@ -66,9 +71,10 @@ const machine = {
   memory: `${Math.round(totalmem() / 2 ** 30)} GiB`,
   system: `${process.platform} ${spawnSync('uname', ['-r'], { encoding: 'utf8' }).stdout?.trim()}`,
   versions: versions(programs),
-  settings: `server pinned to processor ${SERVER} and spinning, client pinned to ${CLIENT}, ${rounds} rounds of ${milliseconds} ms in alternating order, medians of rounds`,
 };
+const settings = `server pinned to processor ${SERVER} and spinning, client pinned to ${CLIENT}, ${rounds} rounds of ${milliseconds} ms in alternating order, medians of rounds`;
 console.log(JSON.stringify(machine, null, 2));
+let failures = 0;
 
 const scratch = mkdtempSync(join(tmpdir(), 's9-bench-'));
 const ca = join(scratch, 'ca.pem');
@@ -82,27 +88,56 @@ try {
   const urls = JSON.parse(line);
   for (const name of names) {
     const results = [];
+    const failedBefore = failures;
     if (name in OTHERS)
       results.push(...(await OTHERS[name]({ programs, scratch, measure: pinned })));
-    else {
-      for (const scenario of SCENARIOS[name]()) {
-        if (scenario.title.includes(values.match)) results.push(await compare(scenario, urls));
-      }
-    }
-    save(name, results);
+    else for (const scenario of selected(name)) results.push(await compare(scenario, urls));
+    if (values.publish && failures > failedBefore) {
+      console.error(`bench/results/${name}.json: left as it was, a client failed`);
+    } else if (results.length > 0) save(name, results);
   }
 } finally {
   server.stdin.end();
   rmSync(scratch, { recursive: true });
 }
-if (values.publish) {
+if (failures > 0) process.exitCode = 1;
+else if (values.publish) {
   drawCharts();
   writeTables();
 }
 
+/** The scenarios of a name that are wanted, each with the clients that are. */
+function selected(name) {
+  return [...SCENARIOS[name]()]
+    .filter(({ title }) => title.includes(values.match))
+    .map(scenario => ({
+      ...scenario,
+      contenders: scenario.contenders.filter(({ name }) => !only || only.includes(name)),
+    }))
+    .filter(({ contenders }) => contenders.length > 0);
+}
+
+/** What is misspelt would measure nothing. */
+function checkSelection() {
+  const compared = names.filter(name => name in SCENARIOS);
+  if (compared.length === 0) return;
+  const scenarios = compared.flatMap(name => [...SCENARIOS[name]()]);
+  const clients = new Set(scenarios.flatMap(({ contenders }) => contenders.map(it => it.name)));
+  const unknown = only?.find(name => !clients.has(name));
+  if (unknown !== undefined) {
+    const known = [...clients].join('; ');
+    fail(
+      `there is no client ${JSON.stringify(unknown)} in ${compared.join(', ')}; there are ${known}`,
+    );
+  }
+  if (!scenarios.some(({ title }) => title.includes(values.match))) {
+    fail(`no title of ${compared.join(', ')} contains ${JSON.stringify(values.match)}`);
+  }
+}
+
 /** Measures every contender in every round, in alternating order. */
 async function compare(scenario, urls) {
-  const contenders = scenario.contenders.filter(({ name }) => !only || only.includes(name));
+  const { contenders } = scenario;
   const measured = new Map(contenders.map(({ name }) => [name, []]));
   if (scenario.frames) await writeFrames(join(scratch, FRAMES), scenario.frames);
   for (let round = 0; round < rounds; round++) {
@@ -112,6 +147,7 @@ async function compare(scenario, urls) {
         measured.get(contender.name).push(figures(await run(scenario, contender, urls)));
       } catch (error) {
         progress('');
+        failures++;
         console.error(`${contender.name}: ${error.message}`);
       }
     }
@@ -178,7 +214,8 @@ function figures({ times, cpu, messages, ...others }) {
 function save(name, results) {
   const folder = values.publish ? 'results' : 'latest';
   mkdirSync(join(here, folder), { recursive: true });
-  const text = JSON.stringify({ machine, results }, null, 2);
+  const how = { ...machine, settings: SETTINGS[name] ?? settings };
+  const text = JSON.stringify({ machine: how, results }, null, 2);
   writeFileSync(join(here, folder, `${name}.json`), `${text}\n`);
   console.log(`bench/${folder}/${name}.json: ${results.length} tables`);
 }

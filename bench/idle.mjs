@@ -15,6 +15,13 @@ const WAYS = [
   { name: 'ws', module: 'ws', way: 'ws' },
 ];
 
+/** How these two are measured, for those who read the results. */
+export const SETTINGS = {
+  connections:
+    'each client and number of connections once, in this order, in a process of its own on processors 0 and 1; a server that sleeps, not pinned',
+  turn: 'client and server, which sleeps, in one process pinned to processor 1; 400 rounds of 1,000 turns, once',
+};
+
 /** Memory, threads and descriptors of 1, 100 and 1,000 connections that bring nothing. */
 export async function idleConnections({ measure }) {
   const server = spawn(process.execPath, [join(here, 'idle-server.mjs')], {
