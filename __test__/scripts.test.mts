@@ -27,6 +27,9 @@ const REFUSED: Array<[script: string, args: string[], told: RegExp]> = [
   ['bench/bench.mjs', ['rtt', '--match', '65 B'], /no title of rtt contains "65 B"/],
   ['bench/bench.mjs', ['--publish', '--only', 'ws'], /--publish takes everything, not .*--only/],
   ['bench/bench.mjs', ['--publish', '--match', '64 B'], /--publish takes everything/],
+  ['runtimes/run.mjs', ['buun'], /there is no runtime "buun"; there are .*Bun/],
+  ['runtimes/run.mjs', ['--here', 'bun'], /there is no runtime "bun"; there are Node/],
+  ['interop/run.mjs', ['nginy'], /there is no server "nginy"; there are .*nginx before ws/],
 ];
 
 for (const [script, args, told] of REFUSED) {

@@ -21,27 +21,33 @@ const script = name => join(here, 'servers', name);
 const program = name => join(here, 'node_modules', '.bin', name);
 
 /** Each with its command and whether it can compress; those without a command tell why. */
-function servers() {
-  const withPython = fetchPython();
+const SERVERS = {
+  ws: () => ({ command: [process.execPath, script('ws.mjs')], deflates: true }),
+  'Bun (uWebSockets)': () => ({ command: [program('bun'), script('bun.mjs')], deflates: true }),
+  Deno: () => ({
+    command: [program('deno'), 'run', '--allow-all', script('deno.mjs')],
+    deflates: false,
+  }),
+  'Python websockets': () => inPython('python_websockets.py'),
+  'Python aiohttp': () => inPython('python_aiohttp.py'),
+  'nginx before ws': beforeWs,
+};
+
+function beforeWs() {
   const nginx = [process.env.S9_NGINX, 'nginx', '/usr/sbin/nginx'].find(
     command => command && spawnSync(command, ['-v']).status === 0,
   );
-  return {
-    ws: { command: [process.execPath, script('ws.mjs')], deflates: true },
-    'Bun (uWebSockets)': { command: [program('bun'), script('bun.mjs')], deflates: true },
-    Deno: { command: [program('deno'), 'run', '--allow-all', script('deno.mjs')], deflates: false },
-    'Python websockets': withPython('python_websockets.py'),
-    'Python aiohttp': withPython('python_aiohttp.py'),
-    'nginx before ws': nginx
-      ? {
-          command: [process.execPath, script('nginx.mjs')],
-          env: { S9_NGINX: nginx },
-          deflates: true,
-        }
-      : { missing: 'nginx is not installed' },
-  };
+  return nginx
+    ? { command: [process.execPath, script('nginx.mjs')], env: { S9_NGINX: nginx }, deflates: true }
+    : { missing: 'nginx is not installed' };
 }
 
+function inPython(name) {
+  if (!fetchPython()) return { missing: 'python3 with pip is not here' };
+  return { command: ['python3', script(name)], env: { PYTHONPATH: python }, deflates: true };
+}
+
+/** Whether the packages are there, or could be fetched. */
 function fetchPython() {
   const requirements = join(here, 'requirements.txt');
   const wanted = createHash('sha256').update(readFileSync(requirements)).digest('hex');
@@ -52,11 +58,10 @@ function fetchPython() {
     const { status } = spawnSync('python3', [...pip, '--target', python, '-r', requirements], {
       stdio: 'inherit',
     });
-    if (status !== 0) return () => ({ missing: 'python3 with pip is not here' });
+    if (status !== 0) return false;
     writeFileSync(stamp, wanted);
   }
-  const env = { PYTHONPATH: python };
-  return name => ({ command: ['python3', script(name)], env, deflates: true });
+  return true;
 }
 
 async function withServer({ command, env }, files, deflate, talk) {
@@ -68,7 +73,11 @@ async function withServer({ command, env }, files, deflate, talk) {
   });
   try {
     const line = once(createInterface(server.stdout), 'line');
-    const ended = once(server, 'close').then(() => ['']);
+    const ended = once(server, 'close').then(([code, signal]) => {
+      throw new Error(`the server ended with ${signal ?? code} before it told its ports`);
+    });
+    // What it ends with later is nobody's concern.
+    ended.catch(() => {});
     const [ports] = await Promise.race([line, ended]);
     return await talk(JSON.parse(ports));
   } finally {
@@ -91,46 +100,65 @@ async function wrongWith(url, ca, deflate) {
   return { ways: [], wrong: { all: signal ? `ended by ${signal}` : `exit code ${status}` } };
 }
 
+/** Whether a server and all clients do with each other; prints a line for each way to connect. */
+async function tries(name, server, files) {
+  let isWell = true;
+  for (const deflate of server.deflates ? ['plain', 'deflate'] : ['plain']) {
+    const cells = await withServer(server, files, deflate, async ports => [
+      ['ws', await wrongWith(`ws://127.0.0.1:${ports.plain}/`, '', deflate)],
+      ['wss', await wrongWith(`wss://localhost:${ports.tls}/`, files.cert, deflate)],
+    ]).catch(error => [['ws, wss', { ways: [], wrong: { all: error.message } }]]);
+    for (const [scheme, { ways, wrong }] of cells) {
+      const failures = Object.entries(wrong);
+      isWell &&= failures.length === 0;
+      const how = `${scheme}${deflate === 'deflate' ? ', compressed' : ''}`;
+      const outcome = failures.length === 0 ? `OK in ${ways.length} ways` : 'FAILED';
+      console.log(`${name.padEnd(18)} ${how.padEnd(16)} ${outcome}`);
+      for (const [way, why] of failures) console.log(`    ${way}: ${why}`);
+    }
+  }
+  return isWell;
+}
+
 async function main() {
+  const wanted = process.argv.slice(2);
+  const names = Object.keys(SERVERS);
+  const unknown = wanted.find(part => !names.some(name => name.includes(part)));
+  if (unknown !== undefined) {
+    console.error(`there is no server ${JSON.stringify(unknown)}; there are ${names.join(', ')}`);
+    return false;
+  }
   ensure();
   if (!run('npm', ['run', '--silent', 'build:tests'])) return false;
-  const { makeCertificate } = await import('../__test__/dist/certificate.mjs');
-  const folder = mkdtempSync(join(tmpdir(), 's9-interop-'));
-  const files = { cert: join(folder, 'cert.pem'), key: join(folder, 'key.pem') };
-  const { cert, key } = makeCertificate('interop');
-  writeFileSync(files.cert, cert);
-  writeFileSync(files.key, key, { mode: 0o600 });
   const installs = ['--prefix', here, '--no-package-lock', '--no-audit', '--no-fund'];
   const isInstalled = ['deno', 's9-websocket'].every(name =>
     existsSync(join(here, 'node_modules', name)),
   );
   if (!isInstalled && !run('npm', ['install', ...installs])) return false;
-
+  const { makeCertificate } = await import('../__test__/dist/certificate.mjs');
+  const folder = mkdtempSync(join(tmpdir(), 's9-interop-'));
   let isWell = true;
-  const wanted = process.argv.slice(2);
-  for (const [name, server] of Object.entries(servers())) {
-    if (wanted.length > 0 && !wanted.some(part => name.includes(part))) continue;
-    if (server.missing) {
-      console.log(`${name.padEnd(18)} skipped: ${server.missing}`);
-      continue;
-    }
-    for (const deflate of server.deflates ? ['plain', 'deflate'] : ['plain']) {
-      const cells = await withServer(server, files, deflate, async ports => [
-        ['ws', await wrongWith(`ws://127.0.0.1:${ports.plain}/`, '', deflate)],
-        ['wss', await wrongWith(`wss://localhost:${ports.tls}/`, files.cert, deflate)],
-      ]);
-      for (const [scheme, { ways, wrong }] of cells) {
-        const failures = Object.entries(wrong);
-        isWell &&= failures.length === 0;
-        const how = `${scheme}${deflate === 'deflate' ? ', compressed' : ''}`;
-        const outcome = failures.length === 0 ? `OK in ${ways.length} ways` : 'FAILED';
-        console.log(`${name.padEnd(18)} ${how.padEnd(16)} ${outcome}`);
-        for (const [way, why] of failures) console.log(`    ${way}: ${why}`);
+  let tried = 0;
+  try {
+    const files = { cert: join(folder, 'cert.pem'), key: join(folder, 'key.pem') };
+    const { cert, key } = makeCertificate('interop');
+    writeFileSync(files.cert, cert);
+    writeFileSync(files.key, key, { mode: 0o600 });
+    for (const [name, find] of Object.entries(SERVERS)) {
+      if (wanted.length > 0 && !wanted.some(part => name.includes(part))) continue;
+      const server = find();
+      if (server.missing) {
+        console.log(`${name.padEnd(18)} skipped: ${server.missing}`);
+        continue;
       }
+      tried++;
+      if (!(await tries(name, server, files))) isWell = false;
     }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
   }
-  rmSync(folder, { recursive: true, force: true });
-  return isWell;
+  if (tried === 0) console.error('there is no server to be had');
+  return isWell && tried > 0;
 }
 
 if (!(await main())) process.exitCode = 1;

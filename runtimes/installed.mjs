@@ -11,6 +11,11 @@ const require = createRequire(import.meta.url);
 const suffix = process.platform === 'win32' ? '.exe' : '';
 const { optionalDependencies: wanted } = require('./package.json');
 
+const titleOf = name => name.replace('-', ' ').replace(/^./, first => first.toUpperCase());
+
+/** The names of all runtimes, whether they can be had or not. */
+export const NAMES = Object.keys(wanted).map(titleOf);
+
 /** How each runtime is started with a script. */
 const ARGUMENTS = {
   // Without a lock and a config: those of the repository are npm's.
@@ -51,12 +56,13 @@ export function runtimes() {
   if (!Object.keys(wanted).every(isInstalled)) {
     const flags = ['--no-package-lock', '--no-audit', '--no-fund'];
     const options = { cwd: here, stdio: 'inherit', shell: process.platform === 'win32' };
-    spawnSync('npm', ['install', ...flags], options);
+    const { status } = spawnSync('npm', ['install', ...flags], options);
+    if (status !== 0) console.error('npm could not install the runtimes');
   }
   return Object.keys(wanted)
     .sort((one, other) => Number(other.startsWith('node')) - Number(one.startsWith('node')))
     .map(name => ({
-      name: name.replace('-', ' ').replace(/^./, first => first.toUpperCase()),
+      name: titleOf(name),
       version: wanted[name].split('@').at(-1),
       program: programOf(name),
       arguments: ARGUMENTS[name] ?? [],
