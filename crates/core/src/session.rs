@@ -233,7 +233,9 @@ impl Session {
             self.connection.stream_mut().retry_write();
             self.connection.flush(self.now);
         }
-        if is_over || !self.connection.is_open() || !self.connection.wants_write() {
+        // The turn to come reads, and goes on with the write.
+        let waits = self.connection.wants_write() && !self.connection.stream().write_waits_for_read();
+        if is_over || !self.connection.is_open() || !waits {
             self.writing_since = None;
         }
         self.writing_since.is_some()
@@ -597,7 +599,11 @@ impl Session {
     }
 
     fn interest(&self) -> Interest {
-        Interest { read: self.connection.wants_read(), write: self.connection.wants_write() }
+        let stream = self.connection.stream();
+        let (reads, writes) = (self.connection.wants_read(), self.connection.wants_write());
+        let write_reads = writes && stream.write_waits_for_read();
+        let read_writes = reads && stream.read_waits_for_write();
+        Interest { read: reads || write_reads, write: read_writes || writes && !write_reads }
     }
 
     fn waiter(&mut self) -> std::io::Result<&mut Waiter> {

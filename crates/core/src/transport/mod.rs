@@ -118,6 +118,16 @@ impl Transport {
         }
     }
 
+    /// Whether reading goes on once the socket can be written: TLS has to write first.
+    pub(crate) fn read_waits_for_write(&self) -> bool {
+        matches!(&self.stream, Stream::Tls(stream) if stream.read_waits_for_write())
+    }
+
+    /// Whether writing goes on once the socket can be read, and not before: TLS has to read first.
+    pub(crate) fn write_waits_for_read(&self) -> bool {
+        matches!(&self.stream, Stream::Tls(stream) if stream.write_waits_for_read())
+    }
+
     /// Whether this turn's kernel read brought bytes.
     pub(crate) fn has_read(&self) -> bool {
         self.below().has_read()

@@ -83,6 +83,10 @@ pub(super) struct TlsStream {
     stream: native_tls::TlsStream<ReadBuffer>,
     /// The library has given out all that it can make of the bytes below.
     is_dry: bool,
+    /// What the latest read that would have blocked was about, if it has not gone on since: not always a read,
+    /// nor a write with the latest write. Keys may be agreed on anew (RFC 5246, section 7.4.1.1).
+    read_blocked_on: Option<Blocked>,
+    write_blocked_on: Option<Blocked>,
     /// With what a write failed of which some had been taken.
     write_failure: Option<io::Error>,
 }
@@ -130,7 +134,14 @@ pub(super) fn handshake(
         peer_certificate: certificate.and_then(|certificate| certificate.to_der().ok()),
     };
     tracing::debug!(host, servername, alpn = facts.alpn_protocol, "TLS established");
-    Ok((TlsStream { stream, is_dry: false, write_failure: None }, facts))
+    let stream = TlsStream {
+        stream,
+        is_dry: false,
+        read_blocked_on: None,
+        write_blocked_on: None,
+        write_failure: None,
+    };
+    Ok((stream, facts))
 }
 
 impl TlsStream {
@@ -147,6 +158,22 @@ impl TlsStream {
         !self.is_dry || self.below_mut().fetch()
     }
 
+    /// Whether reading goes on once the socket can be written.
+    pub(super) fn read_waits_for_write(&self) -> bool {
+        self.read_blocked_on == Some(Blocked::Write)
+    }
+
+    /// Whether writing goes on once the socket can be read, and not before.
+    pub(super) fn write_waits_for_read(&self) -> bool {
+        self.write_blocked_on == Some(Blocked::Read)
+    }
+
+    /// What the library would have blocked on below, if that is how a call ended.
+    fn blocked_on<T>(&self, outcome: &io::Result<T>) -> Option<Blocked> {
+        let would_block = outcome.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+        would_block.then(|| self.below().blocked_on())
+    }
+
     /// Tells the peer that nothing follows (RFC 8446, section 6.1), if the kernel takes it.
     pub(super) fn send_close_notify(&mut self) {
         let _ = self.stream.shutdown();
@@ -156,9 +183,9 @@ impl TlsStream {
 impl Read for TlsStream {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let read = self.stream.read(into);
+        self.read_blocked_on = self.blocked_on(&read);
         // A read may have to write, a new key for one: that goes on without new bytes.
-        self.is_dry = read.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
-            && self.below().blocked_on() == Blocked::Read;
+        self.is_dry = self.read_blocked_on == Some(Blocked::Read);
         let count = read.map_err(classified)?;
         // Some libraries report a stream that just stops as if it had ended well. But after a
         // close_notify none of them reads on, so none is told of the end of the socket's stream.
@@ -181,7 +208,9 @@ impl Write for TlsStream {
         }
         let mut taken = 0;
         while taken < bytes.len() {
-            match self.stream.write(&bytes[taken..]) {
+            let written = self.stream.write(&bytes[taken..]);
+            self.write_blocked_on = self.blocked_on(&written);
+            match written {
                 Ok(0) => break,
                 Ok(count) => taken += count,
                 Err(error) => {

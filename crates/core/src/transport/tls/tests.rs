@@ -25,7 +25,11 @@ use socket2::SockRef;
 use super::*;
 use crate::{
     error::ErrorCode,
-    options::ConnectionOptions,
+    event::WebSocketEvent,
+    handler::S9WebSocketClientHandler,
+    options::{BlockingOptions, ConnectionOptions, NonBlockingOptions},
+    run::run,
+    session::Session,
     transport::{Canceller, Transport, dial},
 };
 
@@ -516,6 +520,96 @@ fn a_large_write_goes_out_in_few_calls_and_unharmed() {
     // A call ends where the kernel would block, not after each of 4,096 records.
     assert!(calls < 400, "{calls} calls, {waits} waits");
     assert!(server.join());
+}
+
+/// Sends a HelloRequest (RFC 5246, section 7.4.1.1); what the client answers, the next read takes.
+fn ask_for_new_keys(stream: &mut SslStream<TcpStream>) {
+    unsafe extern "C" {
+        fn SSL_renegotiate(ssl: *mut std::ffi::c_void) -> std::ffi::c_int;
+    }
+    let ssl = std::ptr::from_ref(stream.ssl()).cast_mut();
+    // SAFETY: a reference to what the library owns is at its address; the stream is used nowhere else.
+    assert_eq!(unsafe { SSL_renegotiate(ssl.cast()) }, 1);
+    stream.do_handshake().unwrap();
+}
+
+/// Answers an upgrade, asks for new keys and sends "one" behind that; what the client makes of the former is
+/// answered `lag` later. What the client sends up to its Close.
+fn renegotiating(lag: Duration) -> TestServer<Vec<u8>> {
+    let configure = |acceptor: &mut SslAcceptorBuilder, _: &Authority| {
+        acceptor.set_max_proto_version(Some(SslVersion::TLS1_2)).unwrap();
+    };
+    TestServer::configured(&["localhost"], 4000, configure, move |mut stream| {
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            request.extend(byte);
+        }
+        let request = String::from_utf8(request).unwrap();
+        let key = request.split("Sec-WebSocket-Key: ").nth(1).unwrap().lines().next().unwrap();
+        let accept = tungstenite::handshake::derive_accept_key(key.as_bytes());
+        let head = "HTTP/1.1 101 Yes\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ";
+        stream.write_all(format!("{head}{accept}\r\n\r\n").as_bytes()).unwrap();
+        ask_for_new_keys(&mut stream);
+        stream.write_all(&[0x81, 3, b'o', b'n', b'e']).unwrap();
+        thread::sleep(lag);
+        let mut received = Vec::new();
+        // An empty text and a Close with a code, masked.
+        while received.len() < 6 + 8 {
+            let mut bytes = [0; 64];
+            let count = stream.read(&mut bytes).unwrap();
+            assert!(count > 0, "the client has gone");
+            received.extend(&bytes[..count]);
+        }
+        stream.write_all(&[0x88, 2, 3, 0xe8]).unwrap();
+        received
+    })
+}
+
+/// Answers a text with an empty one, and closes.
+#[derive(Default)]
+struct Answering {
+    turns: usize,
+    log: Vec<String>,
+}
+
+impl S9WebSocketClientHandler<Session> for Answering {
+    fn on_poll(&mut self, _: &mut Session) {
+        self.turns += 1;
+    }
+
+    fn on_event(&mut self, session: &mut Session, event: WebSocketEvent) {
+        if let WebSocketEvent::TextMessage(_) = event {
+            session.send_text_message("").unwrap();
+            session.close(None).unwrap();
+        }
+        self.log.push(format!("{event:?}"));
+    }
+}
+
+#[test]
+fn a_message_sent_while_keys_are_agreed_on_anew_waits_for_that_without_spinning() {
+    for blocking in [false, true] {
+        let server = renegotiating(Duration::from_millis(100));
+        let url = format!("wss://localhost:{}", server.port());
+        let canceller = Canceller::new();
+        let mut session = if blocking {
+            let options = BlockingOptions::new().tls(server.trusting());
+            Session::connect_blocking(&url, &[], options, &canceller).unwrap()
+        } else {
+            let options = NonBlockingOptions::new().tls(server.trusting());
+            let options = options.spin_wait_duration(Some(LONG)).unwrap();
+            Session::connect_non_blocking(&url, &[], options, &canceller).unwrap()
+        };
+        session.set_blocking().unwrap();
+        let mut answering = Answering::default();
+        run(&mut session, &mut answering);
+        let received = server.join();
+        assert_eq!((received[0], received[6]), (0x81, 0x88), "{received:x?}");
+        assert!(answering.log[2].starts_with("ConnectionClosed"), "{:?}", answering.log);
+        assert!(answering.turns < 50, "{} turns", answering.turns);
+    }
 }
 
 fn pattern(at: usize) -> u8 {
