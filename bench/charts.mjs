@@ -4,27 +4,19 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
+import { NAMES } from './names.mjs';
 import { here } from './peers.mjs';
 
 const WIDTH = 900;
 const ROW = 24;
 /** Where the names of clients end. */
-const NAMES = 215;
+const NAMES_END = 215;
 const TOP = 64;
 const COLOURS = { s9: '#2f81f7', floor: '#3fb950', peer: '#8b949e', text: '#757f8a' };
 
 const colourOf = name =>
   name.startsWith('s9') ? COLOURS.s9 : name.startsWith('floor') ? COLOURS.floor : COLOURS.peer;
-/** The name that the documentation has for a way to run a client. */
-const NAMED = {
-  's9 run': 'non-blocking, run',
-  's9 run, waiting': 'non-blocking, run, waiting',
-  's9 runSync': 'non-blocking, runSync',
-  's9 thread': 'non-blocking, on a Rust thread',
-  's9 blocking runSync': 'blocking, runSync',
-  's9 blocking run': 'blocking, run',
-  's9 async': 'async',
-};
+const nameOf = name => NAMES[name].replaceAll('`', '');
 
 /** Draws what there are results for. */
 export function drawCharts() {
@@ -48,7 +40,7 @@ function roundTrips({ title, clients }) {
   const all = rows.flatMap(([, figures]) => [figures.p50, figures['p99.9']]);
   const [least, most] = [Math.min(...all) * 0.8, Math.max(...all) * 1.15];
   const x = value =>
-    NAMES + ((WIDTH - NAMES - 20) * Math.log(value / least)) / Math.log(most / least);
+    NAMES_END + ((WIDTH - NAMES_END - 20) * Math.log(value / least)) / Math.log(most / least);
   const bottom = TOP + rows.length * ROW;
   const ticks = [5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000].filter(
     tick => tick > least && tick < most,
@@ -81,10 +73,10 @@ function receives(tables) {
   // The floor looks at headers alone: beside it, bars of small messages would be specks.
   const names = Object.keys(tables[0].clients).filter(name => !name.startsWith('floor'));
   const bottom = TOP + names.length * ROW;
-  const panel = (WIDTH - NAMES) / tables.length;
+  const panel = (WIDTH - NAMES_END) / tables.length;
   const parts = names.map((name, index) => label(name, TOP + (index + 0.5) * ROW));
   for (const [index, { title, clients }] of tables.entries()) {
-    const left = NAMES + index * panel;
+    const left = NAMES_END + index * panel;
     const most = Math.max(...names.map(name => clients[name]?.perSecond ?? 0));
     parts.push(text(left, TOP - 8, title.split(', ')[1].replace(' ASCII text', ''), 'start', true));
     for (const [row, name] of names.entries()) {
@@ -107,7 +99,7 @@ const short = value =>
   value >= 1e6 ? `${(value / 1e6).toFixed(1)} M` : `${(value / 1e3).toFixed(0)} k`;
 
 function label(name, y) {
-  return text(NAMES - 12, y + 4, NAMED[name] ?? name, 'end', name.startsWith('s9'));
+  return text(NAMES_END - 12, y + 4, nameOf(name), 'end', name.startsWith('s9'));
 }
 
 function text(x, y, content, anchor = 'start', bold = false) {

@@ -5,29 +5,10 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { NAMES } from './names.mjs';
+
 const here = dirname(fileURLToPath(import.meta.url));
 
-/** The names that the documentation has for what is measured. */
-const NAMES = {
-  'floor, spinning': 'floor, spinning',
-  'floor, blocking': 'floor, blocking',
-  's9 runSync': 'non-blocking, `runSync`',
-  's9 run': 'non-blocking, `run`',
-  's9 run, waiting': 'non-blocking, `run`, waiting',
-  's9 run, reuseBuffers': 'non-blocking, `run`, `reuseBuffers`',
-  's9 blocking runSync': 'blocking, `runSync`',
-  's9 thread': 'non-blocking, on a Rust thread',
-  's9 thread, spinning': 'non-blocking, on a Rust thread, spinning',
-  's9 thread, reuseBuffers': 'non-blocking, on a Rust thread, `reuseBuffers`',
-  's9 blocking run': 'blocking, `run`',
-  's9 async': 'async',
-  's9 async, spinning': 'async, spinning',
-  's9 async, drained': 'async, `drain(256)`',
-  ws: '`ws`',
-  undici: 'undici',
-  Bun: 'Bun',
-  Deno: 'Deno',
-};
 /** Clients that cannot hold sends back: theirs are sent one by one. */
 const WITHOUT_CORK = ['s9 async', 'undici', 'Bun', 'Deno'];
 

@@ -83,9 +83,10 @@ pub(super) struct TlsStream {
     stream: native_tls::TlsStream<ReadBuffer>,
     /// The library has given out all that it can make of the bytes below.
     is_dry: bool,
-    /// What the latest read that would have blocked was about, if it has not gone on since: not always a read,
-    /// nor a write with the latest write. Keys may be agreed on anew (RFC 5246, section 7.4.1.1).
+    /// What the latest read waits for below, if it would have blocked: a write, where keys are being agreed on
+    /// anew (RFC 5246, section 7.4.1.1).
     read_blocked_on: Option<Blocked>,
+    /// What the latest write waits for, likewise: then a read.
     write_blocked_on: Option<Blocked>,
     /// With what a write failed of which some had been taken.
     write_failure: Option<io::Error>,

@@ -128,8 +128,12 @@ impl<T: Send + 'static> TestServer<T> {
 }
 
 fn secure(address: SocketAddr, host: &str, tls: TlsOptions) -> Result<Transport> {
+    secure_within(LONG, address, host, tls)
+}
+
+fn secure_within(limit: Duration, address: SocketAddr, host: &str, tls: TlsOptions) -> Result<Transport> {
     let options = ConnectionOptions { tls, ..ConnectionOptions::default() };
-    let mut deadline = Deadline::start(LONG, &Canceller::new()).unwrap();
+    let mut deadline = Deadline::start(limit, &Canceller::new()).unwrap();
     let socket = dial(&address.ip().to_string(), address.port(), &options, &mut deadline).unwrap();
     Transport::secure(socket, host, &options, &mut deadline)
 }
@@ -340,16 +344,13 @@ fn connectors_are_cached_within_bounds() {
 #[test]
 fn a_plain_server_is_a_tls_error() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let address = listener.local_addr().unwrap();
     let thread = thread::spawn(move || {
         let mut stream = listener.accept().unwrap().0;
         stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
         let _ = stream.read_to_end(&mut Vec::new());
     });
-    let mut deadline = Deadline::start(LONG, &Canceller::new()).unwrap();
-    let options = ConnectionOptions::default();
-    let socket = dial("127.0.0.1", port, &options, &mut deadline).unwrap();
-    reason(Transport::secure(socket, "localhost", &options, &mut deadline));
+    reason(secure(address, "localhost", TlsOptions::new()));
     thread.join().unwrap();
 }
 
@@ -364,13 +365,8 @@ fn a_server_that_never_lets_the_handshake_wait_is_left_at_the_deadline() {
         while stream.write_all(&flood).is_ok() {}
     });
     let limit = Duration::from_millis(200);
-    let options = ConnectionOptions { connect_timeout: limit, ..Default::default() };
-    let mut deadline = Deadline::start(limit, &Canceller::new()).unwrap();
-    let socket = dial(&address.ip().to_string(), address.port(), &options, &mut deadline).unwrap();
-    let error = Transport::secure(socket, "localhost", &options, &mut deadline).unwrap_err();
+    let error = secure_within(limit, address, "localhost", TlsOptions::new()).unwrap_err();
     assert!(matches!(error, Error::Timeout { phase: PHASE, .. }), "{error:?}");
-    // It holds the socket.
-    drop(deadline);
     server.join().unwrap();
 }
 
