@@ -20,6 +20,7 @@ use tungstenite::{
     protocol::frame::coding::{CloseCode, Control, Data, OpCode},
 };
 
+pub(crate) use self::writer::frame_size;
 use self::{reader::Reader, writer::write_frame};
 use crate::{
     deflate::{Codec, Inbound, PerMessageDeflateAgreement, PerMessageDeflateOptions},

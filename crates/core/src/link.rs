@@ -13,6 +13,7 @@ use std::{
 use crossbeam_channel::Receiver;
 
 use crate::{
+    connection::frame_size,
     error::{Error, Result},
     event::ControlMessage,
     session::Session,
@@ -38,7 +39,7 @@ pub(crate) const CLOSING: Error = Error::ConnectionClosed("nothing can be sent o
 /// What both sides of a client's channel of commands know of each other.
 #[derive(Debug)]
 pub(crate) struct Link {
-    /// Payload bytes of commands that have not been carried out yet.
+    /// Bytes of the frames, uncompressed, of commands that have not been carried out yet.
     queued: AtomicUsize,
     /// The connection's own `buffered_amount`, as of its latest use.
     unsent: AtomicUsize,
@@ -157,12 +158,13 @@ impl Link {
         queued
     }
 
-    /// Takes `size` bytes of the bound on unsent bytes.
+    /// Takes what a message of `size` bytes needs of the bound on unsent bytes; refused as the connection
+    /// refuses it.
     pub(crate) fn reserve(&self, size: usize) -> Result<()> {
         let limit = self.max_buffered_amount;
         let reserved = self.queued.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |queued| {
             let total = queued.checked_add(self.unsent.load(Ordering::SeqCst))?.checked_add(size)?;
-            (total <= limit).then_some(queued + size)
+            (total <= limit).then_some(queued + frame_size(size))
         });
         reserved.map(drop).map_err(|_| Error::WriteBufferFull {
             size,
@@ -174,9 +176,9 @@ impl Link {
     /// Gives back what was reserved.
     fn release(&self, size: usize) {
         // Saturating: what came through `ControlSender::channel` was never counted.
-        let _ = self
-            .queued
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |queued| Some(queued.saturating_sub(size)));
+        let _ = self.queued.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |queued| {
+            Some(queued.saturating_sub(frame_size(size)))
+        });
     }
 
     /// Takes over how much the connection has not sent, after each use of it.

@@ -389,11 +389,27 @@ fn what_must_not_be_sent_is_refused_by_the_sender() {
     assert_eq!(code(ControlMessage::Close(Some(frame))), ErrorCode::InvalidConfiguration);
     assert_eq!(code(ControlMessage::SendText("over ten bytes".into())), ErrorCode::WriteBufferFull);
     send(&client, "0123456789");
-    assert_eq!(client.buffered_amount(), 10);
+    assert_eq!(client.buffered_amount(), 6 + 10, "a frame's bytes");
     assert_eq!(code(ControlMessage::SendText("x".into())), ErrorCode::WriteBufferFull);
     client.control_tx.send(ControlMessage::Close(None)).unwrap();
     client.run().unwrap().join().unwrap();
     assert_eq!(server.join(), ["text 0123456789", "close 1000 ", "end after close"]);
+}
+
+#[test]
+fn empty_messages_that_wait_are_bounded_too() {
+    let server = serve(false, Peer::read_to_end);
+    let mut client = connect(&server.url, sleepy().max_buffered_amount(60).unwrap());
+    let accepted = (0..100).take_while(|_| client.control_tx.send_binary(b"").is_ok()).count();
+    assert_eq!(
+        accepted, 11,
+        "as with a client on the caller's thread, of which 60 bytes are not over the bound"
+    );
+    client.control_tx.send(ControlMessage::Close(None)).unwrap();
+    client.run().unwrap().join().unwrap();
+    assert_eq!(client.buffered_amount(), 0);
+    let received = server.join();
+    assert_eq!(received.len(), accepted + 2, "{received:?}");
 }
 
 #[test]

@@ -28,7 +28,7 @@ const ALLOWED: [(&str, &[&str]); 24] = [
     ("session", &["connect", "connection", "error", "event", "options", "socket", "transport", "wait"]),
     ("run", &["connection", "handler", "session"]),
     ("event_sink", &["event"]),
-    ("link", &["error", "event", "session", "wait"]),
+    ("link", &["connection", "error", "event", "session", "wait"]),
     ("channel", &["connection", "error", "event", "link", "pace"]),
     (
         "threaded_session",

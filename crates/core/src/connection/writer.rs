@@ -39,6 +39,12 @@ pub(super) fn write_frame<S: Write>(
     }
 }
 
+/// Bytes of the frame of a message of `payload` bytes that is not compressed.
+pub(crate) fn frame_size(payload: usize) -> usize {
+    let header = FrameHeader { mask: Some([0; 4]), ..FrameHeader::default() };
+    payload.saturating_add(header.len(payload as u64))
+}
+
 /// Frees what this thread keeps for its next frame.
 pub(crate) fn release_spare() {
     drop(FRAME.try_with(Cell::take));
