@@ -30,6 +30,8 @@ pub(super) struct ReadBuffer {
     received_at: Instant,
     quick_ack: Option<bool>,
     saw_end: bool,
+    /// The stream must not end yet.
+    expects_more: bool,
     blocked_on: Blocked,
     /// The last write was taken in part.
     took_part: bool,
@@ -71,6 +73,7 @@ impl ReadBuffer {
             received_at: Instant::now(),
             quick_ack,
             saw_end: false,
+            expects_more: false,
             blocked_on: Blocked::Read,
             took_part: false,
             write_blocked: false,
@@ -102,6 +105,12 @@ impl ReadBuffer {
     /// let every one go on just before that.
     pub(super) fn limit_writes(&mut self, limit: Option<Duration>) {
         self.write_limit = limit;
+    }
+
+    /// Whether the end of the stream is a failure: TLS libraries do not tell it from what the peer did wrong
+    /// in a handshake.
+    pub(super) fn expect_more(&mut self, more: bool) {
+        self.expects_more = more;
     }
 
     /// Whether the turn's kernel read brought bytes.
@@ -237,6 +246,7 @@ impl Read for ReadBuffer {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
             match self.fill() {
+                Ok(0) if self.expects_more => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(0) => {
                     self.saw_end = true;
                     return Ok(0);

@@ -108,6 +108,7 @@ pub(super) fn handshake(
     // A turn at a time: the library goes on for as long as there is something to read, and passes over what
     // the server may send without end, while nobody asks for the deadline.
     below.begin_turn();
+    below.expect_more(true);
     let mut result = connector.connect(servername, below);
     let mut stream = loop {
         match result {
@@ -124,6 +125,7 @@ pub(super) fn handshake(
             }
         }
     };
+    stream.get_mut().expect_more(false);
     stream.get_mut().end_turns();
     let alpn = stream.negotiated_alpn().map_err(|source| tls_error("reading the ALPN result", source))?;
     // `None` where the library cannot tell; only for show.
@@ -245,13 +247,19 @@ fn classified(error: io::Error) -> io::Error {
     tls_error("a record", error).into()
 }
 
-/// Tells what the system did to the handshake, a reset, from what the peer did wrong in it.
+/// Tells what became of the connection below the handshake, a reset or its end, from what the peer did wrong.
 fn handshake_error(servername: &str, source: native_tls::Error) -> Error {
     let context = format!("TLS handshake with {servername:?}");
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&source);
     while let Some(error) = cause {
-        if let Some(code) = error.downcast_ref().and_then(io::Error::raw_os_error) {
-            return Error::Io { context, source: io::Error::from_raw_os_error(code) };
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            if let Some(code) = error.raw_os_error() {
+                return Error::Io { context, source: io::Error::from_raw_os_error(code) };
+            }
+            if error.kind() == io::ErrorKind::UnexpectedEof {
+                let source = io::Error::new(error.kind(), "the server ended the stream");
+                return Error::Io { context, source };
+            }
         }
         cause = error.source();
     }

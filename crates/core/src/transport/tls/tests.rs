@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::{
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream},
+    net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
         atomic::{AtomicUsize, Ordering},
         mpsc,
@@ -383,6 +383,25 @@ fn a_reset_within_the_handshake_is_the_systems_error() {
     let Error::Io { source, .. } = &error else { panic!("{error:?}") };
     assert_eq!(source.kind(), io::ErrorKind::ConnectionReset, "{error}");
     thread.join().unwrap();
+}
+
+#[test]
+fn an_end_within_the_handshake_is_no_fault_of_tls() {
+    for part in [&b""[..], &[0x16, 3, 3, 0, 90, 2]] {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let thread = thread::spawn(move || {
+            let mut stream = listener.accept().unwrap().0;
+            stream.write_all(part).unwrap();
+            stream.shutdown(Shutdown::Write).unwrap();
+            let _ = stream.read_to_end(&mut Vec::new());
+        });
+        let error = secure(address, "localhost", TlsOptions::new()).unwrap_err();
+        let Error::Io { source, .. } = &error else { panic!("{error:?}") };
+        assert_eq!(source.kind(), io::ErrorKind::UnexpectedEof, "{error}");
+        assert_eq!(error.to_string(), "TLS handshake with \"localhost\": the server ended the stream");
+        thread.join().unwrap();
+    }
 }
 
 /// The kernel tells of a reset once, and a write that has been taken in part cannot tell it on.
