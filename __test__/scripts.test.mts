@@ -1,7 +1,15 @@
 // The scripts of the repository: none of them passes, or publishes, without having done what was asked.
 
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
@@ -76,6 +84,42 @@ test('a source that is edited during the build is built again', t => {
   t.teardown(() => rmSync(folder, { recursive: true }));
   for (let time = 0; time < 3; time++) run(join(folder, 'scripts', 'ensure.mjs'));
   t.is(readFileSync(join(folder, 'builds'), 'utf8'), 'first\nsecond\n');
+});
+
+test('a build of other sources, or one that was cut short, is built again', t => {
+  const build = `
+    const { copyFileSync, mkdirSync, writeFileSync } = require('node:fs');
+    mkdirSync('native', { recursive: true });
+    writeFileSync('native/index.js', '');
+    copyFileSync('src/lib.rs', 'native/addon.node');
+    mkdirSync('dist', { recursive: true });
+    writeFileSync('dist/index.mjs', '');
+    writeFileSync('dist/other.js', '');`;
+  const scripts = { 'build:native': 'node build.js', 'build:ts': 'node build.js' };
+  const folder = repository({
+    'package.json': JSON.stringify({ scripts }),
+    'build.js': build,
+    'src/lib.rs': 'first',
+  });
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const at = (path: string) => join(folder, path);
+  const prepare = () => run(at('scripts/ensure.mjs'));
+  const addon = () => readFileSync(at('native/addon.node'), 'utf8');
+  prepare();
+  t.notRegex(prepare().told, /preparing/);
+  writeFileSync(at('src/lib.rs'), 'second');
+  spawnSync(process.execPath, ['build.js'], { cwd: folder });
+  writeFileSync(at('src/lib.rs'), 'first');
+  t.is(addon(), 'second');
+  t.regex(prepare().told, /preparing: native addon/);
+  t.is(addon(), 'first');
+  writeFileSync(at('native/addon.node'), 'fi');
+  prepare();
+  t.is(addon(), 'first');
+  rmSync(at('dist/other.js'));
+  prepare();
+  t.true(existsSync(at('dist/other.js')));
+  t.notRegex(prepare().told, /preparing/);
 });
 
 test('verdicts of the testsuite are expected only where every client has all of them', async t => {

@@ -46,7 +46,7 @@ function step(name, isCurrent, npmArguments, build) {
   console.log(`\n── preparing: ${name} ──`);
   if (name === 'TypeScript') rmSync(join(root, 'dist'), { recursive: true, force: true });
   if (!run('npm', npmArguments)) throw new Error(`preparing ${name} failed`);
-  if (build) writeFileSync(join(root, build, '.sources'), sources);
+  if (build) writeFileSync(join(root, build, STAMP), stamp(build, sources));
 }
 
 /** Every package of the lock file is installed in its version, but for optional ones. */
@@ -81,11 +81,26 @@ const BUILDS = {
 /** Parts of a crate that its library is not built from. */
 const NOT_BUILT = new Set(['tests', 'benches', 'examples', 'fuzz', 'target', 'node_modules']);
 
+/** In the folder of a build: what it was made of and what it is. */
+const STAMP = '.sources';
+
 function isBuilt(name) {
-  const path = join(root, name, '.sources');
+  const path = join(root, name, STAMP);
   return (
-    BUILDS[name].isBuiltTo() && existsSync(path) && readFileSync(path, 'utf8') === fingerprint(name)
+    BUILDS[name].isBuiltTo() &&
+    existsSync(path) &&
+    readFileSync(path, 'utf8') === stamp(name, fingerprint(name))
   );
+}
+
+/** Names what was built too: built by hand, or by half, of other sources, it would pass for that of these. */
+function stamp(name, sources) {
+  const hash = createHash('sha256');
+  for (const file of filesIn(name)) {
+    if (file !== `${name}/${STAMP}`)
+      hash.update(`${file}\n`).update(readFileSync(join(root, file)));
+  }
+  return `${sources}\n${hash.digest('hex')}\n`;
 }
 
 /** Contents, not times: a checkout touches files that it does not change. */
