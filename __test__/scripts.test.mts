@@ -86,7 +86,7 @@ test('a source that is edited during the build is built again', t => {
   t.is(readFileSync(join(folder, 'builds'), 'utf8'), 'first\nsecond\n');
 });
 
-test('a build of other sources, or one that was cut short, is built again', t => {
+test('a build of other sources or tools, or one that was cut short, is built again', t => {
   const build = `
     const { copyFileSync, mkdirSync, writeFileSync } = require('node:fs');
     mkdirSync('native', { recursive: true });
@@ -120,6 +120,19 @@ test('a build of other sources, or one that was cut short, is built again', t =>
   prepare();
   t.true(existsSync(at('dist/other.js')));
   t.notRegex(prepare().told, /preparing/);
+  // What makes the loader and the declarations is a source of them.
+  for (const [tool, build] of [
+    ['@napi-rs/cli', 'native addon'],
+    ['typescript', 'TypeScript'],
+    ['@types/node', 'TypeScript'],
+  ]) {
+    const lock = JSON.stringify({ packages: { [`node_modules/${tool}`]: { version: '2.0.0' } } });
+    for (const path of ['package-lock.json', 'node_modules/.package-lock.json']) {
+      writeFileSync(at(path), lock);
+    }
+    t.true(prepare().told.includes(`preparing: ${build}`), tool);
+    t.notRegex(prepare().told, /preparing/);
+  }
 });
 
 test('verdicts of the testsuite are expected only where every client has all of them', async t => {

@@ -67,6 +67,7 @@ const BUILDS = {
     sources: ['Cargo.toml', 'Cargo.lock', 'build.rs', '.cargo', 'src', 'crates'],
     // Of the manifest only what the build reads: the rest changes often, and a build takes minutes.
     settings: ({ version, napi, scripts }) => [version, napi, scripts['build:native']],
+    tools: ['@napi-rs/cli'],
     isBuiltTo: () =>
       existsSync(join(root, 'native', 'index.js')) &&
       readdirSync(join(root, 'native')).some(name => name.endsWith('.node')),
@@ -74,6 +75,7 @@ const BUILDS = {
   dist: {
     sources: ['src-ts', 'tsconfig.json', 'native/index.d.ts'],
     settings: ({ scripts }) => [scripts['build:ts']],
+    tools: ['typescript', '@types/node'],
     isBuiltTo: () => existsSync(join(root, 'dist', 'index.mjs')),
   },
 };
@@ -107,13 +109,19 @@ function stamp(name, sources) {
 function fingerprint(name) {
   const hash = createHash('sha256').update(`${process.platform} ${process.arch}\n`);
   const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-  hash.update(JSON.stringify(BUILDS[name].settings(manifest)));
+  hash.update(JSON.stringify([BUILDS[name].settings(manifest), versionsOf(BUILDS[name].tools)]));
   for (const source of BUILDS[name].sources) {
     for (const file of filesIn(source)) {
       hash.update(`${file}\n`).update(readFileSync(join(root, file)));
     }
   }
   return hash.digest('hex');
+}
+
+/** As they are locked. */
+function versionsOf(tools) {
+  const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'));
+  return tools.map(tool => packages[`node_modules/${tool}`]?.version);
 }
 
 function filesIn(path) {
