@@ -20,10 +20,10 @@ import { root } from './markdown.mjs';
 
 const DEADLINE = 60_000;
 
-function run(script: string, args: readonly string[] = []) {
+function run(script: string, args: readonly string[] = [], env: Record<string, string> = {}) {
   const { status, stdout, stderr } = spawnSync(process.execPath, [script, ...args], {
     encoding: 'utf8',
-    env: plainEnvironment(),
+    env: plainEnvironment(env),
     timeout: DEADLINE,
   });
   return { status, told: stdout + stderr };
@@ -133,6 +133,28 @@ test('a build of other sources or tools, or one that was cut short, is built aga
     t.true(prepare().told.includes(`preparing: ${build}`), tool);
     t.notRegex(prepare().told, /preparing/);
   }
+});
+
+test('a clone is prepared by npm, whoever started it, and with all that its settings leave out', t => {
+  const scripts = { 'build:native': 'node build.js', 'build:ts': 'node build.js' };
+  const folder = repository({
+    'package.json': JSON.stringify({ scripts }),
+    'package-lock.json': '{ "packages": { "node_modules/tool": { "version": "1.0.0" } } }',
+    'npm-cli.js':
+      "require('node:fs').appendFileSync('asked', process.argv.slice(2).join(' ') + '\\n');",
+    // As Yarn 1, which has no `ci`.
+    'yarn.js': "require('node:fs').appendFileSync('asked', 'Yarn\\n'); process.exit(1);",
+  });
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const prepare = (npm_execpath: string) =>
+    run(join(folder, 'scripts', 'ensure.mjs'), [], { npm_execpath: join(folder, npm_execpath) });
+  prepare('npm-cli.js');
+  const [asked = ''] = readFileSync(join(folder, 'asked'), 'utf8').split('\n');
+  t.regex(asked, /^ci /);
+  for (const kind of ['dev', 'optional']) t.true(asked.split(' ').includes(`--include=${kind}`));
+  rmSync(join(folder, 'asked'));
+  prepare('yarn.js');
+  t.false(existsSync(join(folder, 'asked')));
 });
 
 test('verdicts of the testsuite are expected only where every client has all of them', async t => {

@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { root, run } from './ensure.mjs';
+import { npmProgram, root, run } from './ensure.mjs';
 
 const CARGO_DENY = '0.20.2';
 /** Where this script installs it; `target` is in no checkout and in no package. */
@@ -20,8 +20,8 @@ export function audit() {
 }
 
 function auditNpm() {
-  const npm = process.env.npm_execpath;
-  const { stdout } = npm?.endsWith('.js')
+  const npm = npmProgram();
+  const { stdout } = npm
     ? spawnSync(process.execPath, [npm, 'audit', '--json'], { cwd: root, encoding: 'utf8' })
     : spawnSync('npm audit --json', { cwd: root, encoding: 'utf8', shell: true });
   let report;

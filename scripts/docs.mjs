@@ -11,9 +11,8 @@ const folder = join(root, 'docs', 'api');
 
 /** Builds TypeScript's pages, into `docs/api/html`; tells whether that succeeded. */
 export function buildReference() {
-  if (!isInstalled() && !run('npm', ['ci', '--prefix', folder, '--no-audit', '--no-fund'])) {
-    return false;
-  }
+  const flags = ['--prefix', folder, '--include=dev', '--no-audit', '--no-fund'];
+  if (!isInstalled() && !run('npm', ['ci', ...flags])) return false;
   const typedoc = join(folder, 'node_modules', 'typedoc', 'bin', 'typedoc');
   return run(process.execPath, [typedoc, '--options', join(folder, 'typedoc.json')]);
 }

@@ -9,14 +9,20 @@ import { fileURLToPath } from 'node:url';
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
+/**
+ * npm is a script, a command file on Windows: npm tells where it is if it started us. Yarn tells where Yarn is,
+ * in the same variable.
+ */
+export function npmProgram() {
+  const program = process.env.npm_execpath;
+  return program?.endsWith('npm-cli.js') ? program : undefined;
+}
+
 /** Runs a command in the root of the repository; true if it succeeded. */
 export function run(command, args) {
-  // npm is a script, a command file on Windows: npm tells where it is if it started us.
-  const npm = process.env.npm_execpath;
+  const npm = npmProgram();
   const [file, ...rest] =
-    command === 'npm' && npm?.endsWith('.js')
-      ? [process.execPath, npm, ...args]
-      : [command, ...args];
+    command === 'npm' && npm ? [process.execPath, npm, ...args] : [command, ...args];
   const shell = process.platform === 'win32' && file === 'npm';
   const { status, error } = spawnSync(file, rest, { cwd: root, shell, stdio: 'inherit' });
   if (error?.code === 'ENOENT') console.error(`${command} is not installed`);
@@ -32,7 +38,9 @@ export function ensure() {
 
 /** Installs what the lock file says. */
 export function ensureDependencies() {
-  step('dependencies', dependenciesAreCurrent, ['ci', '--include=dev', '--no-audit', '--no-fund']);
+  // Whatever the settings of whoever runs this leave out: TypeScript's compiler is an optional package.
+  const all = ['--include=dev', '--include=optional'];
+  step('dependencies', dependenciesAreCurrent, ['ci', ...all, '--no-audit', '--no-fund']);
 }
 
 /** Tells one state of the addon's sources from another. */
