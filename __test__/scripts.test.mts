@@ -157,6 +157,22 @@ test('a clone is prepared by npm, whoever started it, and with all that its sett
   t.false(existsSync(join(folder, 'asked')));
 });
 
+test('a program is run from where cargo has put it', async t => {
+  const { buildPrograms } = await import(join(root, 'scripts', 'cargo.mjs'));
+  const folder = mkdtempSync(join(tmpdir(), 's9-cargo-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  mkdirSync(join(folder, 'src'));
+  writeFileSync(join(folder, 'Cargo.toml'), '[package]\nname = "some-program"\n[workspace]\n');
+  writeFileSync(join(folder, 'src', 'main.rs'), 'fn main() {}');
+  const elsewhere = join(folder, 'else where');
+  const env = { ...process.env, CARGO_TARGET_DIR: elsewhere };
+  const programs = buildPrograms(['--quiet'], { cwd: folder, env });
+  t.true(programs['some-program'].startsWith(elsewhere));
+  t.is(spawnSync(programs['some-program']).status, 0);
+  writeFileSync(join(folder, 'src', 'main.rs'), 'fn main() {');
+  t.is(buildPrograms(['--quiet'], { cwd: folder, env }), undefined);
+});
+
 test('verdicts of the testsuite are expected only where every client has all of them', async t => {
   const { isComplete } = await import(join(root, 'conformance', 'verdicts.mjs'));
   const verdict = { behavior: 'OK', behaviorClose: 'OK', remoteCloseCode: 1000 };

@@ -6,6 +6,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { buildPrograms } from '../scripts/cargo.mjs';
 import { ensure, root } from '../scripts/ensure.mjs';
 
 export const here = dirname(fileURLToPath(import.meta.url));
@@ -19,13 +20,11 @@ export function prepare() {
   // The same target directory as the addon's, so that OpenSSL is built once.
   const target = /host: (\S+)/.exec(spawnSync('rustc', ['-vV'], { encoding: 'utf8' }).stdout)?.[1];
   if (!target) throw new Error('rustc is not installed');
-  must(
-    'cargo',
-    ['build', '--quiet', '--release', '--target', target, '-p', 's9-websocket-bench'],
-    root,
-  );
+  const server = ['--release', '--target', target, '--package', 's9-websocket-bench'];
+  const built = buildPrograms(['--quiet', ...server]);
+  if (!built) throw new Error('the server of the benchmarks could not be built');
   return {
-    bench: join(root, 'target', target, 'release', 's9-bench'),
+    bench: built['s9-bench'],
     node: process.execPath,
     bun: binary('bun'),
     deno: binary('deno'),

@@ -1,10 +1,11 @@
 // The clients that are held against the suite, and how their processes run the cases.
 
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { buildPrograms } from '../scripts/cargo.mjs';
 import { root } from '../scripts/ensure.mjs';
 
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
@@ -28,18 +29,10 @@ export const agentOf = ({ name }) => `s9-websocket ${version} ${name}`;
 
 /** Builds the client of the core and returns its path. */
 export function buildCoreClient() {
-  const build = ['build', '--package', 's9-websocket-core', '--example', 'autobahn_client'];
-  const { status, stdout } = spawnSync(
-    'cargo',
-    [...build, '--quiet', '--message-format', 'json-render-diagnostics'],
-    { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'], maxBuffer: 64 << 20 },
-  );
-  if (status !== 0) throw new Error('the client of the core could not be built');
-  const built = stdout
-    .trim()
-    .split('\n')
-    .map(line => JSON.parse(line));
-  return built.findLast(({ target }) => target?.name === 'autobahn_client').executable;
+  const client = ['--package', 's9-websocket-core', '--example', 'autobahn_client'];
+  const programs = buildPrograms(['--quiet', ...client]);
+  if (!programs) throw new Error('the client of the core could not be built');
+  return programs.autobahn_client;
 }
 
 /** Runs the cases with a client, several at a time; resolves to what its processes failed with. */

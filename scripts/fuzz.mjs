@@ -7,6 +7,7 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
+import { buildPrograms } from './cargo.mjs';
 import { root } from './ensure.mjs';
 
 const TARGETS = ['frames', 'streams', 'compressed', 'upgrade'];
@@ -46,12 +47,8 @@ if (process.platform !== 'linux') {
 const host = /host: (.+)/.exec(spawnSync('rustc', ['-vV'], { encoding: 'utf8' }).stdout)?.[1];
 const env = { ...process.env, RUSTC_BOOTSTRAP: '1', RUSTFLAGS: FLAGS.join(' ') };
 // The target is named so that build scripts are not instrumented.
-const built = spawnSync('cargo', ['build', '--release', '--target', host], {
-  cwd: folder,
-  env,
-  stdio: 'inherit',
-});
-if (built.status !== 0) process.exit(1);
+const programs = buildPrograms(['--release', '--target', host], { cwd: folder, env });
+if (!programs) process.exit(1);
 
 let failed = false;
 for (const name of targets) {
@@ -63,7 +60,7 @@ for (const name of targets) {
   for (const path of [found, artifacts]) mkdirSync(path, { recursive: true });
   console.log(`\n── ${name}, ${seconds} s ──`);
   const { status } = spawnSync(
-    join(folder, 'target', host, 'release', name),
+    programs[name],
     [
       // New inputs go to the first folder, which git ignores.
       found,
