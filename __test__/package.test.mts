@@ -152,7 +152,18 @@ test('its manifest names every platform in its own version, and nothing of a clo
     t.is(platform.name, name);
     t.is(platform.version, manifest.version);
   }
-  for (const key of ['dependencies', 'devDependencies', 'scripts']) t.false(key in manifest, key);
+  for (const key of ['private', 'dependencies', 'devDependencies', 'scripts']) {
+    t.false(key in manifest, key);
+  }
+});
+
+test('a clone, which has no optional dependencies, is not published by mistake', async t => {
+  const empty = await startRegistry([]);
+  t.teardown(() => empty.close());
+  const token = `--${empty.url.replace('http:', '')}/:_authToken=none`;
+  const publish = user.npm(empty, 'publish', root, token);
+  const { stderr } = await t.throwsAsync<Error & { stderr: string }>(publish);
+  t.regex(stderr, /EPRIVATE/);
 });
 
 test('publint has nothing to say', async t => {

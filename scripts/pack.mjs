@@ -24,8 +24,8 @@ import { buildPortable, OLDEST_GLIBC, portableAddon, portableTarget } from './po
 const manifestOf = folder => JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
 const LICENSES = ['LICENSE-APACHE', 'LICENSE-MIT'];
 const NOTICES = 'THIRD-PARTY-LICENSES';
-/** What only a clone needs. */
-const OF_A_CLONE = ['scripts', 'devDependencies', 'ava', 'napi'];
+/** What only a clone needs; it is private, since published as it is it would be without an addon. */
+const OF_A_CLONE = ['private', 'scripts', 'devDependencies', 'ava', 'napi'];
 
 /** The platforms, by the name of their folder in `npm/`. */
 const platforms = () => readdirSync(join(root, 'npm')).sort();
