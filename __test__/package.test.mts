@@ -111,6 +111,7 @@ test('the addon comes with the licences of what it holds', async t => {
   for (const name of [...held, 'tungstenite', 'napi', 'zlib-rs', 'ring']) {
     t.regex(stdout, new RegExp(`^${name} [\\d.]+ \\(`, 'm'), name);
   }
+  t.regex(stdout, /fiat-crypto authors/, 'of what ring holds of others');
   t.notRegex(stdout, /^(s9-websocket|syn|openssl-src) /m, 'neither our own nor what only builds');
 });
 

@@ -2,8 +2,8 @@
 // OpenSSL where it is.
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 
 import { root } from './ensure.mjs';
 
@@ -89,7 +89,10 @@ const titleOf = ({ name, version, license }) => `${name} ${version} (${license})
 /** The text of its licence: of MIT where there is a choice, else of all that apply. */
 function textOf({ manifest_path: manifest, license, license_file: file, authors, repository }) {
   const folder = dirname(manifest);
-  const names = readdirSync(folder).filter(name => NAME.test(name));
+  // In all folders: code that a crate has from elsewhere lies beside the licence that it came with.
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter(path => NAME.test(basename(path)) && statSync(join(folder, path)).isFile())
+    .sort();
   if (file && !names.includes(file) && existsSync(join(folder, file))) names.push(file);
   const isChoice = /\bMIT\b/.test(license) && /OR|\//.test(license) && !/AND/.test(license);
   const mit = isChoice ? names.filter(name => /mit/i.test(name)) : [];
