@@ -173,6 +173,17 @@ test('a program is run from where cargo has put it', async t => {
   t.is(buildPrograms(['--quiet'], { cwd: folder, env }), undefined);
 });
 
+test('an audit that could ask nobody does not pass in CI', t => {
+  // Neither npm nor cargo deny is to be found.
+  const { status, told } = run(join(root, 'scripts', 'audit.mjs'), [], {
+    CI: 'true',
+    PATH: '',
+    npm_execpath: '',
+  });
+  t.regex(told, /npm: skipped/);
+  t.is(status, 1);
+});
+
 test('verdicts of the testsuite are expected only where every client has all of them', async t => {
   const { isComplete } = await import(join(root, 'conformance', 'verdicts.mjs'));
   const verdict = { behavior: 'OK', behaviorClose: 'OK', remoteCloseCode: 1000 };
