@@ -36,7 +36,9 @@ async function buildAndMeasure() {
   const server = await EchoServer.start();
   const script = fileURLToPath(import.meta.url);
   const child = spawn(process.execPath, [script, server.url], { stdio: 'inherit' });
-  [process.exitCode] = await once(child, 'exit');
+  const [code] = await once(child, 'exit');
+  // Ended by a signal it has none.
+  process.exitCode = code ?? 1;
   await server.close();
 }
 
