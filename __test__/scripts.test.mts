@@ -37,6 +37,8 @@ const REFUSED: Array<[script: string, args: string[], told: RegExp]> = [
   ['bench/bench.mjs', ['--publish', '--match', '64 B'], /--publish takes everything/],
   ['runtimes/run.mjs', ['buun'], /there is no runtime "buun"; there are .*Bun/],
   ['runtimes/run.mjs', ['--here', 'bun'], /there is no runtime "bun"; there are Node/],
+  ['scripts/test.mjs', ['avaa'], /no such step: avaa; there are .*ava/],
+  ['scripts/test.mjs', ['audit', '--without', 'audit'], /no step is left to run/],
   ['interop/run.mjs', ['nginy'], /there is no server "nginy"; there are .*nginx before ws/],
 ];
 

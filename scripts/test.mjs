@@ -55,9 +55,16 @@ const { positionals: wanted, values } = parseArgs({
   allowPositionals: true,
   options: { without: { type: 'string', multiple: true, default: [] } },
 });
+const chosen = Object.entries(STEPS).filter(
+  ([name]) => !values.without.includes(name) && (wanted.length === 0 || wanted.includes(name)),
+);
 const unknown = [...wanted, ...values.without].filter(name => !(name in STEPS));
 if (unknown.length > 0) {
   console.error(`no such step: ${unknown.join(', ')}; there are ${Object.keys(STEPS).join(', ')}`);
+  process.exit(1);
+}
+if (chosen.length === 0) {
+  console.error('no step is left to run');
   process.exit(1);
 }
 
@@ -69,8 +76,7 @@ try {
 }
 
 const results = [];
-for (const [name, check] of Object.entries(STEPS)) {
-  if (values.without.includes(name) || (wanted.length > 0 && !wanted.includes(name))) continue;
+for (const [name, check] of chosen) {
   console.log(`\n── ${name} ──`);
   const begun = performance.now();
   const passed = check();
