@@ -175,6 +175,27 @@ test('a program is run from where cargo has put it', async t => {
   t.is(buildPrograms(['--quiet'], { cwd: folder, env }), undefined);
 });
 
+test('peers that are missing, or of another version than is asked for, are installed', async t => {
+  const { isInstalled } = await import(join(root, 'scripts', 'ensure.mjs'));
+  const folder = mkdtempSync(join(tmpdir(), 's9-peers-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const write = (path: string, content: object) =>
+    writeFileSync(join(folder, path), JSON.stringify(content));
+  const asked = (ws: string) =>
+    write('package.json', { dependencies: { ws, 's9-websocket': 'file:..' } });
+  asked('8.1.0');
+  t.false(isInstalled(folder));
+  mkdirSync(join(folder, 'node_modules'));
+  const ws = { version: '8.1.0' };
+  const present = (packages: object) => write('node_modules/.package-lock.json', { packages });
+  present({ 'node_modules/ws': ws });
+  t.falsy(isInstalled(folder));
+  present({ 'node_modules/ws': ws, 'node_modules/s9-websocket': { link: true } });
+  t.true(isInstalled(folder));
+  asked('8.2.0');
+  t.false(isInstalled(folder));
+});
+
 test('an audit that could ask nobody does not pass in CI', t => {
   // Neither npm nor cargo deny is to be found.
   const { status, told } = run(join(root, 'scripts', 'audit.mjs'), [], {

@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { buildPrograms } from '../scripts/cargo.mjs';
-import { ensure, root } from '../scripts/ensure.mjs';
+import { ensure, isInstalled, root } from '../scripts/ensure.mjs';
 
 export const here = dirname(fileURLToPath(import.meta.url));
 
@@ -15,7 +15,7 @@ export const here = dirname(fileURLToPath(import.meta.url));
 export function prepare() {
   ensure();
   // No lock file: it would have to name every platform's program of Bun and Deno. Versions are exact.
-  if (!isInstalled())
+  if (!isInstalled(here))
     must('npm', ['install', '--no-package-lock', '--no-audit', '--no-fund'], here);
   // The same target directory as the addon's, so that OpenSSL is built once.
   const target = /host: (\S+)/.exec(spawnSync('rustc', ['-vV'], { encoding: 'utf8' }).stdout)?.[1];
@@ -47,17 +47,6 @@ export function versions(programs) {
 }
 
 const packageVersion = folder => JSON.parse(readFileSync(join(folder, 'package.json'))).version;
-
-function isInstalled() {
-  const lock = join(here, 'node_modules', '.package-lock.json');
-  if (!existsSync(lock)) return false;
-  const wanted = JSON.parse(readFileSync(join(here, 'package.json'))).dependencies;
-  const present = JSON.parse(readFileSync(lock)).packages;
-  return Object.entries(wanted).every(
-    ([name, version]) =>
-      present[`node_modules/${name}`]?.version === version || version.startsWith('file:'),
-  );
-}
 
 /** The program itself, not a script that starts it: that would be measured too. */
 function binary(name) {

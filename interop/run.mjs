@@ -10,7 +10,7 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-import { ensure, root, run } from '../scripts/ensure.mjs';
+import { ensure, isInstalled, root, run } from '../scripts/ensure.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const python = join(here, '.python');
@@ -131,10 +131,7 @@ async function main() {
   ensure();
   if (!run('npm', ['run', '--silent', 'build:tests'])) return false;
   const installs = ['--prefix', here, '--no-package-lock', '--no-audit', '--no-fund'];
-  const isInstalled = ['deno', 's9-websocket'].every(name =>
-    existsSync(join(here, 'node_modules', name)),
-  );
-  if (!isInstalled && !run('npm', ['install', ...installs])) return false;
+  if (!isInstalled(here) && !run('npm', ['install', ...installs])) return false;
   const { makeCertificate } = await import('../__test__/dist/certificate.mjs');
   const folder = mkdtempSync(join(tmpdir(), 's9-interop-'));
   let isWell = true;

@@ -70,6 +70,19 @@ function dependenciesAreCurrent() {
   );
 }
 
+/** Whether a folder that has no lock file has all its dependencies, in exactly the versions that it names. */
+export function isInstalled(folder) {
+  // npm writes this list when all is there.
+  const list = join(folder, 'node_modules', '.package-lock.json');
+  if (!existsSync(list)) return false;
+  const { dependencies } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+  const { packages } = JSON.parse(readFileSync(list, 'utf8'));
+  return Object.entries(dependencies).every(([name, version]) => {
+    const present = packages[`node_modules/${name}`];
+    return version.startsWith('file:') ? present?.link : present?.version === version;
+  });
+}
+
 const BUILDS = {
   native: {
     sources: ['Cargo.toml', 'Cargo.lock', 'build.rs', '.cargo', 'src', 'crates'],
