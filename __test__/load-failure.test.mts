@@ -133,6 +133,20 @@ test('a damaged .node file is told', async t => {
   }
 });
 
+test('an addon of another version is told', async t => {
+  const user = newUser(t);
+  const path = user.at('node_modules', own, 'package.json');
+  const manifest = JSON.parse(readFileSync(path, 'utf8'));
+  writeFileSync(path, JSON.stringify({ ...manifest, version: '0.0.7' }));
+  t.is(
+    await failure(t, user),
+    `${BEGINNING}${own} is installed but its version is 0.0.7, and ${manifest.version} is needed. ` +
+      'Remove node_modules and install again on the machine that runs it.',
+  );
+  user.write('env.cjs', "try { require('s9-websocket') } catch { console.log(process.env) }");
+  t.notRegex((await user.node(['env.cjs'])).stdout, /NAPI_RS/, 'the environment is as it was');
+});
+
 const onLinux = here.endsWith('-gnu') ? test : test.skip;
 
 onLinux('an addon that was built for a newer glibc is told', async t => {

@@ -85,6 +85,8 @@ export function loadFailure(cause: unknown): Error {
 
 /** Why the system's loader refused an addon that is there. */
 function why(reasons: string, package_: string): string {
+  const [, wanted, got] = /version mismatch, expected (\S+) but got (\S+)\. /.exec(reasons) ?? [];
+  if (wanted) return `its version is ${got}, and ${wanted} is needed. ${REINSTALL}.`;
   const glibc = /version [`'](GLIBC_[\d.]+)' not found/.exec(reasons)?.[1];
   if (glibc) {
     const here = reportHeader()?.glibcVersionRuntime ?? 'an older one';

@@ -22,14 +22,28 @@ export type {
 /** The three kinds of client, as the native side names them. */
 export type ClientKind = 'nonBlocking' | 'blocking' | 'async';
 
+/** Unless it is set, the generated loader takes an addon of any version. */
+const VERSION_CHECK = 'NAPI_RS_ENFORCE_VERSION_CHECK';
+
 /** The addon's exports. */
 export const addon: typeof Addon = load();
 
 function load(): typeof Addon {
   checkRuntime();
   try {
-    return require('../native/index.js');
+    return checkingVersion(() => require('../native/index.js'));
   } catch (cause) {
     throw loadFailure(cause);
+  }
+}
+
+/** Leaves the environment as it was: processes that are started later have it too. */
+function checkingVersion<T>(load: () => T): T {
+  if (process.env[VERSION_CHECK] !== undefined) return load();
+  process.env[VERSION_CHECK] = '1';
+  try {
+    return load();
+  } finally {
+    delete process.env[VERSION_CHECK];
   }
 }
