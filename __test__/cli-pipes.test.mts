@@ -411,6 +411,34 @@ for (const client of CLIENTS) {
   });
 }
 
+/** Tells at the end for how many milliseconds at most the event loop had no turn. */
+const TELLS_ITS_LONGEST_TURN = `
+  import { writeSync } from 'node:fs';
+  import { monitorEventLoopDelay } from 'node:perf_hooks';
+  const delay = monitorEventLoopDelay();
+  delay.enable();
+  process.on('exit', () => writeSync(2, 'held up ' + delay.max / 1e6));
+`;
+
+for (const client of CLIENTS) {
+  test.serial(`${client}: a flood of short lines leaves the event loop its turns`, async t => {
+    using reading = await server(socket => socket.on('message', () => {}));
+    const lines = Buffer.from('y\n'.repeat(32_768));
+    const input = new Readable({
+      read() {
+        this.push(lines);
+      },
+    });
+    const preload = `data:text/javascript,${encodeURIComponent(TELLS_ITS_LONGEST_TURN)}`;
+    const env = { NODE_OPTIONS: `--import=${preload}` };
+    const args = [reading.url, '--timeout', '0.5', '-q', '--client', client];
+    const { stderr } = await s9ws(args, { input, env });
+    input.destroy();
+    const [, longest] = /held up (\S+)/.exec(stderr) ?? [];
+    t.true(Number(longest) < 1500, `${longest} ms`);
+  });
+}
+
 test.serial('a_signal_closes_in_order_and_is_told', async t => {
   const [closed, close] = promise<number>();
   using patient = await server(socket => socket.on('close', close));

@@ -1,6 +1,8 @@
 // A conversation with a server: connects, sends what there is to send, prints what comes, and knows
 // with which exit code it ends.
 
+import { setImmediate as nextTurn } from 'node:timers/promises';
+
 import type { WebSocketEvent } from '../index';
 import type { BinaryFormat } from './binary-text';
 import type { TalkCommand } from './command';
@@ -19,6 +21,8 @@ import { PROMPT_HELP, readPromptLine, SLASH_COMMANDS } from './prompt-line';
 import { UsageError } from './usage-error';
 
 const CONNECT_TIMEOUT = 30_000;
+/** Milliseconds of sending, after which events, timers and signals have their turn. */
+const SENDING_TURN = 5;
 /** Codes of an end in order: done, going away, none given. */
 const IN_ORDER = new Set([1000, 1001, 1005]);
 
@@ -207,9 +211,17 @@ export class Session {
 
   async #sendInput(lines: InputLines): Promise<void> {
     const outbox = this.#outbox as Outbox;
+    let turnBegan = performance.now();
     try {
       for await (const chunk of process.stdin) {
-        for (const message of lines.push(chunk)) await outbox.send(message);
+        for (const message of lines.push(chunk)) {
+          await outbox.send(message);
+          // Of a pipe that is always full, Node reads 2 MiB in one turn, which may be a million lines.
+          if (performance.now() - turnBegan < SENDING_TURN) continue;
+          await nextTurn();
+          if (this.#why !== undefined) return;
+          turnBegan = performance.now();
+        }
         if (this.#why !== undefined) return;
       }
       for (const message of lines.end()) await outbox.send(message);
