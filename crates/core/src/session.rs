@@ -96,11 +96,10 @@ impl Session {
         options: BlockingOptions,
         canceller: &Canceller,
     ) -> Result<Self> {
+        let read = options.read_timeout.or(options.connection.spin_wait_duration);
         // On a thread of its own, the wait in the poller takes the place of the blocking read.
-        let wait = Wait::Block(options.read_timeout.or(options.connection.spin_wait_duration));
-        let mut session = Self::connect(url, headers, options.connection, wait, canceller)?;
-        session.timeouts =
-            Some(BlockingTimeouts { read: options.read_timeout, write: options.write_timeout });
+        let mut session = Self::connect(url, headers, options.connection, Wait::Block(read), canceller)?;
+        session.timeouts = Some(BlockingTimeouts { read, write: options.write_timeout });
         Ok(session)
     }
 

@@ -72,6 +72,19 @@ fn read_timeout_gives_on_idle() {
     assert_eq!(server.join(), ["text from idle", "close 1000 ", "end after close"]);
 }
 
+#[test]
+fn spin_wait_duration_takes_the_place_of_a_read_timeout_that_is_not_given() {
+    let server = serve(false, Peer::read_to_end);
+    let options = BlockingOptions::new().spin_wait_duration(Some(Duration::from_millis(20))).unwrap();
+    let mut client = S9BlockingWebSocketClient::connect(&server.url, options).unwrap();
+    // Without an idle turn the read would last for ever.
+    client.set_longest_wait(Some(Duration::from_millis(200)));
+    let mut turns = Turns { close_at_idle: Some(3), force_quit_at_poll: Some(10), ..Turns::default() };
+    client.run(&mut turns);
+    assert_eq!(turns.log, ["activated", "closed", "quit"]);
+    server.join();
+}
+
 /// Sends more than fits and counts the turns until the peer has been told to read.
 struct Sender {
     polls: usize,

@@ -60,7 +60,8 @@ impl S9BlockingWebSocketClient {
 
     /// Runs the event loop until the connection has quit. Blocks the calling thread.
     ///
-    /// `on_poll` and `on_idle` come once a `read_timeout`; without one, only around messages.
+    /// `on_poll` and `on_idle` come once a `read_timeout`, or a `spin_wait_duration` where that is not
+    /// given; without either, only around messages.
     pub fn run(&mut self, handler: &mut impl S9WebSocketClientHandler<Self>) {
         run(self, handler);
     }
