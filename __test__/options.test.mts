@@ -60,7 +60,7 @@ const REFUSED: Record<string, readonly unknown[]> = {
   closeTimeout: [...NOT_A_DURATION, null],
   readTimeout: NOT_A_DURATION,
   writeTimeout: NOT_A_DURATION,
-  keepAlive: [...NOT_A_DURATION, 999],
+  keepAlive: [...NOT_A_DURATION, 999, 32_768_000],
   nodelay: NOT_A_BOOLEAN,
   quickAck: NOT_A_BOOLEAN,
   reuseBuffers: NOT_A_BOOLEAN,

@@ -68,7 +68,7 @@ export interface CommonOptionsInit {
   textFormat?: 'string' | 'buffer';
   /** The local IP address to connect from. */
   localAddress?: string;
-  /** Turns TCP keep-alive on, with this idle time before the first probe. */
+  /** Turns TCP keep-alive on, with this idle time before the first probe, in whole seconds. */
   keepAlive?: number;
   /** SO_RCVBUF. */
   receiveBufferSize?: number;
@@ -207,7 +207,7 @@ abstract class OptionsBuilder<Init extends CommonOptionsInit> {
     return this.set('localAddress', address);
   }
 
-  /** Turns TCP keep-alive on, with this idle time before the first probe. */
+  /** Turns TCP keep-alive on, with this idle time before the first probe, in whole seconds. */
   keepAlive(milliseconds: number): this {
     return this.set('keepAlive', milliseconds);
   }

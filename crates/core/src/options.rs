@@ -12,6 +12,8 @@ use crate::{
 
 /// Longest duration an option takes: one day.
 const MAX_DURATION: Duration = Duration::from_secs(24 * 60 * 60);
+/// Longest idle time before a keep-alive probe: the most that Linux takes.
+pub(crate) const MAX_KEEP_ALIVE: Duration = Duration::from_secs(32_767);
 /// Largest size an option takes: 1 GiB.
 ///
 /// There is no unlimited frame size: tungstenite reserves a frame's length from its header alone,
@@ -258,15 +260,16 @@ macro_rules! connection_options {
             self
         }
 
-        /// Turns TCP keep-alive on, with this idle time of 1 s or more before the first probe.
+        /// Turns TCP keep-alive on, with this idle time before the first probe, in whole seconds: 1 s to
+        /// 32,767 s.
         pub fn keep_alive(mut self, idle: Option<Duration>) -> Result<Self> {
             if let Some(idle) = idle {
                 // The kernel counts whole seconds.
-                if idle < Duration::from_secs(1) || idle > MAX_DURATION {
+                if idle < Duration::from_secs(1) || idle > MAX_KEEP_ALIVE {
                     return Err(Error::invalid(
                         "keepAlive",
                         format_args!("{} ms", idle.as_secs_f64() * 1e3),
-                        "1000 to 86400000 ms",
+                        "1000 to 32767000 ms",
                     ));
                 }
             }
@@ -432,7 +435,9 @@ mod tests {
         );
         assert!(message(options().event_capacity(0)).contains("eventCapacity"));
         assert!(message(options().event_capacity_bytes(0)).contains("eventCapacityBytes"));
-        assert!(message(options().keep_alive(Some(Duration::from_millis(999)))).contains("keepAlive"));
+        for refused in [Duration::from_millis(999), Duration::from_secs(32_768)] {
+            assert!(message(options().keep_alive(Some(refused))).contains("keepAlive"));
+        }
         assert!(message(options().cpu_affinity(Some(1024))).contains("cpuAffinity"));
         assert!(message(options().subprotocols(["a", "a"])).contains("given twice"));
         assert!(message(options().subprotocols(["a b"])).contains("' ' at index 1"));

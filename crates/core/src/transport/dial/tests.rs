@@ -12,7 +12,7 @@ use socket2::{Domain, Socket, Type};
 use super::{connect_any, dial, interleaved};
 use crate::{
     error::{Error, ErrorCode},
-    options::ConnectionOptions,
+    options::{ConnectionOptions, MAX_KEEP_ALIVE, NonBlockingOptions},
     transport::{
         Canceller, Deadline, Transport,
         tests::{LONG, deadline, listener, options, until_readable},
@@ -180,6 +180,14 @@ fn options_are_on_the_socket() {
     // Linux doubles the sizes for its bookkeeping.
     assert!((32 << 10..=64 << 10).contains(&socket.recv_buffer_size().unwrap()));
     assert!((32 << 10..=64 << 10).contains(&socket.send_buffer_size().unwrap()));
+}
+
+#[test]
+fn the_longest_keep_alive_that_is_accepted_is_taken_by_the_kernel() {
+    let (_listener, good) = listener();
+    let accepted = NonBlockingOptions::new().keep_alive(Some(MAX_KEEP_ALIVE)).unwrap();
+    let socket = connect_any("test", vec![good], &accepted.connection, &mut deadline(LONG)).unwrap();
+    assert!(socket.keepalive().unwrap());
 }
 
 #[cfg(target_os = "linux")]
