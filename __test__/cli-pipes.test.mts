@@ -488,6 +488,14 @@ test.serial('timestamps_begin_each_line', async t => {
   t.regex(stderr, /^\d\d:\d\d:\d\d\.\d{3} connected/);
 });
 
+test.serial('timestamps_begin_errors_too', async t => {
+  using rude = await server(socket => socket.terminate());
+  for (const url of [rude.url, 'ws://127.0.0.1:1']) {
+    const { stderr } = await s9ws([url, '-nq', '--timestamps']);
+    t.regex(stderr, /^\d\d:\d\d:\d\d\.\d{3} s9ws: ERR_S9_/);
+  }
+});
+
 const onLinux = process.platform === 'linux' ? test.serial : test.skip;
 
 /** What `s9ws` says and how it ends where its output goes to a full disk. */

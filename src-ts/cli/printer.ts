@@ -67,12 +67,12 @@ export class TextPrinter implements Printer {
         this.#remark(at, `closed ${event.code} ${harmless(event.reason ?? '')}`.trimEnd());
         break;
       case 'error':
-        this.failed(event.error);
+        this.failed(event.error, at);
     }
   }
 
-  failed(error: unknown): void {
-    this.#output.note(this.#output.paintNote('red', `s9ws: ${inFull(error)}`));
+  failed(error: unknown, at = Date.now()): void {
+    this.#output.note(this.#output.paintNote('red', `${this.#time(at)}s9ws: ${inFull(error)}`));
   }
 
   note(text: string): void {
