@@ -167,7 +167,7 @@ test('a platform that nothing is prebuilt for is told', async t => {
   user.write('arch.cjs', "Object.defineProperty(process, 'arch', { value: 'riscv64' });");
   t.regex(
     await failure(t, user, '--require=./arch.cjs'),
-    /there is no prebuilt addon for \w+-riscv64(-\w+)?\. Build it from a clone of the repository: `npm run build`, with Rust, a C compiler and perl\./,
+    /there is no prebuilt addon for \w+-riscv64(-\w+)?\. Build it from a clone of the repository: `npm run build`, with Rust, a C compiler, make and perl\./,
   );
 });
 

@@ -21,7 +21,7 @@ const PREBUILT = [
 
 const REINSTALL = 'Remove node_modules and install again on the machine that runs it';
 const BUILD =
-  'Build it from a clone of the repository: `npm run build`, with Rust, a C compiler and perl';
+  'Build it from a clone of the repository: `npm run build`, with Rust, a C compiler, make and perl';
 
 /** What the loaders of Linux, macOS and Windows say of a file that is none of theirs. */
 const DAMAGED =
