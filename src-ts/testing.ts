@@ -6,7 +6,7 @@ import { addon, type NativeEchoServer } from './native';
 
 /** How the echo server is started. */
 export interface EchoServerOptions {
-  /** `wss://`, with a certificate made for this server. */
+  /** `wss://`, with a certificate made for this server; on Linux TLS 1.2 at most. */
   tls?: boolean;
   /** Left out, a free one is taken. */
   port?: number;
