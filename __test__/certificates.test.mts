@@ -38,6 +38,7 @@ for (const [name, way] of Object.entries(WAYS)) {
       const error = await t.throwsAsync(running, { instanceOf: S9WebSocketError });
       t.is(error.code, 'ERR_S9_TLS');
       t.regex(error.message, message);
+      t.true(error.message.includes((error.cause as Error).message), 'the cause repeats nothing');
       t.true(performance.now() - begun < SOON);
     });
   }

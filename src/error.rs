@@ -74,10 +74,14 @@ pub(crate) fn napi_failure(error: napi::Error) -> napi::Error<Code> {
 
 /// The text of everything that led to the error.
 fn causes(error: &Error) -> Option<String> {
-    let mut texts = Vec::new();
+    let mut texts: Vec<String> = Vec::new();
     let mut next = std::error::Error::source(error);
     while let Some(cause) = next {
-        texts.push(cause.to_string());
+        let text = cause.to_string();
+        // OpenSSL's errors tell what is below them themselves.
+        if texts.last().is_none_or(|above| !above.contains(&text)) {
+            texts.push(text);
+        }
         next = cause.source();
     }
     (!texts.is_empty()).then(|| texts.join(": "))
