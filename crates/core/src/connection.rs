@@ -760,6 +760,10 @@ impl<S: Read + Write> Connection<S> {
         // RFC 6455, section 7.1.7: _Fail the WebSocket Connection_ says why before it ends.
         self.drop_queue();
         self.write_close(&CloseFrame::new(code.into(), ""));
+        // A cork does not keep it back: what is not blocked by now is told.
+        if self.stream.is_corked() {
+            self.stream.send_unsent();
+        }
         self.state = State::Failing { deadline: None, error };
         if self.violation_was_told() { self.finish() } else { Step::Idle }
     }

@@ -623,6 +623,17 @@ fn a_violation_waits_for_its_close_frame_to_be_taken_but_not_for_ever() {
 }
 
 #[test]
+fn a_violation_is_told_though_a_cork_keeps_everything_back() {
+    let mut connection = open([]);
+    connection.cork();
+    connection.send_text("corked").unwrap();
+    connection.stream_mut().push_bytes(raw_frame(0xc0 | TEXT, ""));
+    let log = events_to_the_end(&mut connection, Instant::now(), 9);
+    assert_eq!(log, ["error ERR_S9_PROTOCOL", "quit"]);
+    assert_eq!(connection.stream().frames(), [Frame::new(TEXT, "corked"), Frame::close(1002, "")]);
+}
+
+#[test]
 fn a_violation_drops_what_was_queued() {
     let mut connection = open([Input::Bytes(raw_frame(0x83, "x"))]);
     connection.stream_mut().room = 3;
