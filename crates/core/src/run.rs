@@ -99,6 +99,9 @@ where
                 continue;
             }
         }
+        if events > 0 && handler.acts_later() {
+            client.as_mut().block_no_more();
+        }
         match client.as_mut().step() {
             Step::Event(event) => {
                 events += 1;

@@ -476,6 +476,14 @@ impl Session {
         self.connection.stream_mut().begin_turn();
     }
 
+    /// Has the reads of this turn find nothing but what is there: a read that blocks would keep the turn's
+    /// events from a handler that is given them after it.
+    pub(crate) fn block_no_more(&mut self) {
+        if self.is_blocking {
+            self.connection.stream_mut().end_reading();
+        }
+    }
+
     /// Whether this turn has read from the kernel.
     pub(crate) fn has_read(&self) -> bool {
         self.connection.stream().has_read()

@@ -27,14 +27,24 @@ use server::*;
 /// A frame whose reserved bit nothing was agreed on for.
 const VIOLATION: u8 = 0xc0 | TEXT;
 
-#[derive(Default)]
 struct Batch {
     events: Vec<WebSocketEvent>,
+    most: usize,
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self { events: Vec::new(), most: usize::MAX }
+    }
 }
 
 impl S9WebSocketClientHandler<Session> for Batch {
     fn on_event(&mut self, _: &mut Session, event: WebSocketEvent) {
         self.events.push(event);
+    }
+
+    fn has_room(&mut self) -> bool {
+        self.events.len() < self.most
     }
 
     fn acts_later(&self) -> bool {
@@ -108,6 +118,25 @@ fn messages_read_with_a_close_frame_are_answered_before_it_is() {
         assert_eq!(log, ["activated", "text one", "binary two", "closed 4000 bye", "quit"]);
         let sent = [Frame::new(TEXT, "one"), Frame::new(BINARY, "two"), Frame::new(PONG, "three")];
         assert_eq!(frames, [&sent[..], &[Frame::close(4000, "bye")]].concat());
+    }
+}
+
+#[test]
+fn what_is_there_is_handed_over_before_a_read_blocks() {
+    for (most, turns) in [(2, 3), (usize::MAX, 1)] {
+        let bytes = ["one", "two", "three", "four"].map(|text| frame(TEXT, text)).concat();
+        let server = serve_raw(bytes, |mut tcp| frames_up_to_close(&mut tcp));
+        let mut session = connect(&server.url, true);
+        let mut log = Vec::new();
+        for _ in 0..turns {
+            // A read would block until the server fails.
+            let mut batch = Batch { most, ..Batch::default() };
+            assert_eq!(turn(&mut session, &mut batch), Turn::Busy);
+            log.extend(batch.events.iter().map(line));
+        }
+        assert_eq!(log, ["activated", "text one", "text two", "text three", "text four"]);
+        drop(session);
+        server.join();
     }
 }
 

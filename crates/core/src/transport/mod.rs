@@ -97,6 +97,11 @@ impl Transport {
         self.below_mut().begin_turn();
     }
 
+    /// Reads the kernel no more in this turn.
+    pub(crate) fn end_reading(&mut self) {
+        self.below_mut().end_reading();
+    }
+
     /// Ends the turns of the handshakes.
     pub(crate) fn end_turns(&mut self) {
         self.below_mut().end_turns();

@@ -89,6 +89,11 @@ impl ReadBuffer {
         self.retry_write();
     }
 
+    /// As if this turn had read the kernel.
+    pub(super) fn end_reading(&mut self) {
+        self.gate = Gate::Shut;
+    }
+
     /// Ends the turns of the handshakes: until the next one begins there is no limit.
     pub(super) fn end_turns(&mut self) {
         self.gate = Gate::Off;
