@@ -322,3 +322,37 @@ fn the_socket_tells_its_addresses_and_takes_options_until_the_end() {
     assert_eq!(socket.nodelay().unwrap_err().code(), ErrorCode::SocketUnavailable);
     server.join();
 }
+
+/// Takes longer than a write may, between what it sends.
+#[derive(Default)]
+struct Thinking {
+    unsent: Vec<usize>,
+}
+
+impl S9WebSocketClientHandler<S9BlockingWebSocketClient> for Thinking {
+    fn on_text_message(&mut self, client: &mut S9BlockingWebSocketClient, _: Bytes) {
+        client.send_text_message("first").unwrap();
+        let until = Instant::now() + 2 * SHORT;
+        while Instant::now() < until {}
+        client.cork(|client| client.send_text_message("corked").unwrap());
+        self.unsent.push(client.buffered_amount());
+        client.close(None).unwrap();
+        self.unsent.push(client.buffered_amount());
+    }
+}
+
+const SHORT: Duration = Duration::from_millis(10);
+
+#[test]
+fn the_time_between_its_sends_does_not_hold_up_what_a_blocking_client_sends() {
+    let server = serve(false, |mut peer| {
+        peer.text("go");
+        peer.read_to_end()
+    });
+    let options = BlockingOptions::new().write_timeout(Some(SHORT)).unwrap();
+    let mut client = S9BlockingWebSocketClient::connect(&server.url, options).unwrap();
+    let mut thinking = Thinking::default();
+    client.run(&mut thinking);
+    assert_eq!(thinking.unsent, [0, 0]);
+    assert_eq!(server.join(), ["text first", "text corked", "close 1000 ", "end after close"]);
+}

@@ -39,8 +39,8 @@ pub(super) struct ReadBuffer {
     write_blocked: bool,
     /// How long the writes of a turn may block together.
     write_limit: Option<Duration>,
-    /// When the first of them began, where there is a limit.
-    writing_since: Option<Instant>,
+    /// How long they have taken, where there is a limit.
+    written_for: Duration,
     /// The error number of the latest write that failed for good.
     write_failure: Option<i32>,
 }
@@ -78,7 +78,7 @@ impl ReadBuffer {
             took_part: false,
             write_blocked: false,
             write_limit: None,
-            writing_since: None,
+            written_for: Duration::ZERO,
             write_failure: None,
         }
     }
@@ -103,7 +103,7 @@ impl ReadBuffer {
     /// Allows one more write that blocks.
     pub(super) fn retry_write(&mut self) {
         self.write_blocked = false;
-        self.writing_since = None;
+        self.written_for = Duration::ZERO;
     }
 
     /// Bounds the writes of a turn: the socket's own timeout bounds each, and a peer that reads slowly may
@@ -216,10 +216,18 @@ impl ReadBuffer {
         Ok(count)
     }
 
-    fn is_past_write_limit(&mut self) -> bool {
-        let Some(limit) = self.write_limit else { return false };
-        let now = Instant::now();
-        now.saturating_duration_since(*self.writing_since.get_or_insert(now)) >= limit
+    fn is_past_write_limit(&self) -> bool {
+        self.write_limit.is_some_and(|limit| self.written_for >= limit)
+    }
+
+    /// Has the kernel take bytes. What passes between the writes of a turn, in a handler, is not theirs.
+    fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let began = self.write_limit.map(|_| Instant::now());
+        let sent = self.socket.send_with_flags(bytes, SEND_FLAGS).map_err(timeout_as_would_block);
+        if let Some(began) = began {
+            self.written_for += began.elapsed();
+        }
+        sent
     }
 
     fn note_blocked_write(&mut self) -> io::Error {
@@ -287,7 +295,7 @@ impl Write for ReadBuffer {
             return Err(self.note_blocked_write());
         }
         loop {
-            match self.socket.send_with_flags(bytes, SEND_FLAGS).map_err(timeout_as_would_block) {
+            match self.send(bytes) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     return Err(self.note_blocked_write());
