@@ -473,7 +473,10 @@ impl Session {
         if self.is_blocking {
             self.turn_began = Instant::now();
         }
-        self.connection.stream_mut().begin_turn();
+        let reads = self.connection.wants_read();
+        let stream = self.connection.stream_mut();
+        stream.leave_reading(reads);
+        stream.begin_turn();
     }
 
     /// Has the reads of this turn find nothing but what is there: a read that blocks would keep the turn's

@@ -133,6 +133,12 @@ impl Transport {
         matches!(&self.stream, Stream::Tls(stream) if stream.write_waits_for_read())
     }
 
+    /// Whether there are reads, to which a write that waits for one leaves it: while keys are agreed on anew the
+    /// server's data goes on coming, and OpenSSL ends a connection whose write comes upon that.
+    pub(crate) fn leave_reading(&mut self, leaves: bool) {
+        self.below_mut().leave_reading(leaves);
+    }
+
     /// Whether this turn's kernel read brought bytes.
     pub(crate) fn has_read(&self) -> bool {
         self.below().has_read()

@@ -33,6 +33,10 @@ pub(super) struct ReadBuffer {
     /// The stream must not end yet.
     expects_more: bool,
     blocked_on: Blocked,
+    /// TLS writes, and reads only for that.
+    is_writing: bool,
+    /// Such reads find nothing.
+    leaves_reading: bool,
     /// The last write was taken in part.
     took_part: bool,
     /// A write has blocked in this turn.
@@ -75,6 +79,8 @@ impl ReadBuffer {
             saw_end: false,
             expects_more: false,
             blocked_on: Blocked::Read,
+            is_writing: false,
+            leaves_reading: true,
             took_part: false,
             write_blocked: false,
             write_limit: None,
@@ -87,6 +93,16 @@ impl ReadBuffer {
     pub(super) fn begin_turn(&mut self) {
         self.gate = Gate::Open;
         self.retry_write();
+    }
+
+    /// Whether what is read until the next call is read for a write.
+    pub(super) fn set_writing(&mut self, is_writing: bool) {
+        self.is_writing = is_writing;
+    }
+
+    /// Whether reading is left to the reads: one for a write finds nothing.
+    pub(super) fn leave_reading(&mut self, leaves: bool) {
+        self.leaves_reading = leaves;
     }
 
     /// As if this turn had read the kernel.
@@ -250,6 +266,10 @@ impl ReadBuffer {
 
 impl Read for ReadBuffer {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.is_writing && self.leaves_reading {
+            self.blocked_on = Blocked::Read;
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         if self.unread.is_none() {
             if let Some(failure) = self.failure.take() {
                 return Err(failure);

@@ -187,6 +187,10 @@ impl Read for TlsStream {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let read = self.stream.read(into);
         self.read_blocked_on = self.blocked_on(&read);
+        if self.below().has_read() {
+            // Perhaps what a write waits for has come.
+            self.write_blocked_on = None;
+        }
         // A read may have to write, a new key for one: that goes on without new bytes.
         self.is_dry = self.read_blocked_on == Some(Blocked::Read);
         let count = read.map_err(classified)?;
@@ -211,7 +215,9 @@ impl Write for TlsStream {
         }
         let mut taken = 0;
         while taken < bytes.len() {
+            self.below_mut().set_writing(true);
             let written = self.stream.write(&bytes[taken..]);
+            self.below_mut().set_writing(false);
             self.write_blocked_on = self.blocked_on(&written);
             match written {
                 Ok(0) => break,

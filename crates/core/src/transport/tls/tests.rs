@@ -261,9 +261,6 @@ fn alpn_is_offered_and_the_choice_reported() {
 
 #[test]
 fn versions_are_bounded() {
-    let only_1_2 = |acceptor: &mut SslAcceptorBuilder, _: &Authority| {
-        acceptor.set_max_proto_version(Some(SslVersion::TLS1_2)).unwrap();
-    };
     let server = TestServer::configured(&["good.example"], 4000, only_1_2, hold);
     let text = reason(server.connect("good.example", server.trusting().min_version(TlsVersion::Tls13)));
     assert!(text.contains("protocol version"), "{text}");
@@ -548,13 +545,14 @@ fn ask_for_new_keys(stream: &mut SslStream<TcpStream>) {
     stream.do_handshake().unwrap();
 }
 
+fn only_1_2(acceptor: &mut SslAcceptorBuilder, _: &Authority) {
+    acceptor.set_max_proto_version(Some(SslVersion::TLS1_2)).unwrap();
+}
+
 /// Answers an upgrade, asks for new keys and sends "one" behind that; what the client makes of the former is
-/// answered `lag` later. What the client sends up to its Close.
+/// answered `lag` later, behind "more". What the client sends up to its Close.
 fn renegotiating(lag: Duration) -> TestServer<Vec<u8>> {
-    let configure = |acceptor: &mut SslAcceptorBuilder, _: &Authority| {
-        acceptor.set_max_proto_version(Some(SslVersion::TLS1_2)).unwrap();
-    };
-    TestServer::configured(&["localhost"], 4000, configure, move |mut stream| {
+    TestServer::configured(&["localhost"], 4000, only_1_2, move |mut stream| {
         let mut request = Vec::new();
         while !request.ends_with(b"\r\n\r\n") {
             let mut byte = [0];
@@ -569,6 +567,7 @@ fn renegotiating(lag: Duration) -> TestServer<Vec<u8>> {
         ask_for_new_keys(&mut stream);
         stream.write_all(&[0x81, 3, b'o', b'n', b'e']).unwrap();
         thread::sleep(lag);
+        stream.write_all(&[0x81, 4, b'm', b'o', b'r', b'e']).unwrap();
         let mut received = Vec::new();
         // An empty text and a Close with a code, masked.
         while received.len() < 6 + 8 {
@@ -582,7 +581,7 @@ fn renegotiating(lag: Duration) -> TestServer<Vec<u8>> {
     })
 }
 
-/// Answers a text with an empty one, and closes.
+/// Answers the first text with an empty one, and closes.
 #[derive(Default)]
 struct Answering {
     turns: usize,
@@ -595,7 +594,7 @@ impl S9WebSocketClientHandler<Session> for Answering {
     }
 
     fn on_event(&mut self, session: &mut Session, event: WebSocketEvent) {
-        if let WebSocketEvent::TextMessage(_) = event {
+        if matches!(event, WebSocketEvent::TextMessage(_)) && self.log.len() == 1 {
             session.send_text_message("").unwrap();
             session.close(None).unwrap();
         }
@@ -622,9 +621,35 @@ fn a_message_sent_while_keys_are_agreed_on_anew_waits_for_that_without_spinning(
         run(&mut session, &mut answering);
         let received = server.join();
         assert_eq!((received[0], received[6]), (0x81, 0x88), "{received:x?}");
-        assert!(answering.log[2].starts_with("ConnectionClosed"), "{:?}", answering.log);
+        assert!(answering.log[2].contains("more"), "{:?}", answering.log);
+        assert!(answering.log[3].starts_with("ConnectionClosed"), "{:?}", answering.log);
         assert!(answering.turns < 50, "{} turns", answering.turns);
     }
+}
+
+#[test]
+fn a_write_goes_on_once_reads_have_brought_what_it_waits_for() {
+    let server = TestServer::configured(&["good.example"], 4000, only_1_2, |mut stream| {
+        ask_for_new_keys(&mut stream);
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        byte[0]
+    });
+    let mut transport = server.connect("good.example", server.trusting()).unwrap();
+    let mut deadline = Deadline::start(LONG, &Canceller::new()).unwrap();
+    let mut read = |transport: &mut Transport| {
+        let interest = Interest { read: true, write: false };
+        deadline.wait_for_socket("test", &Arc::clone(transport.socket()), interest).unwrap();
+        transport.begin_turn();
+        assert_eq!(transport.read(&mut [0]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    };
+    read(&mut transport);
+    while transport.write(&[7]).is_err() {
+        assert!(transport.write_waits_for_read());
+        read(&mut transport);
+        assert!(!transport.write_waits_for_read(), "a loop would wait for more");
+    }
+    assert_eq!(server.join(), 7);
 }
 
 fn pattern(at: usize) -> u8 {
