@@ -37,6 +37,8 @@ const TEXT: OpCode = OpCode::Data(Data::Text);
 const BINARY: OpCode = OpCode::Data(Data::Binary);
 /// A queue that had more messages in it is given back once all are sent.
 const LONGEST_KEPT_QUEUE: usize = 64;
+/// In place of a limit that no clock reaches.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 /// Pongs that a peer may leave unread before its pings are read no further.
 const MAX_UNREAD_PONGS: usize = 1024;
 
@@ -581,7 +583,7 @@ impl<S: Read + Write> Connection<S> {
         let limit = self.limits.close_timeout;
         match &mut self.state {
             State::Closing { deadline, .. } | State::Failing { deadline, .. } => {
-                now >= *deadline.get_or_insert(now + limit)
+                now >= *deadline.get_or_insert_with(|| now.checked_add(limit).unwrap_or(now + FOREVER))
             }
             _ => false,
         }

@@ -634,6 +634,16 @@ fn a_violation_is_told_though_a_cork_keeps_everything_back() {
 }
 
 #[test]
+fn a_close_timeout_may_be_endless() {
+    let limits = Limits { close_timeout: Duration::MAX, ..Limits::default() };
+    let mut connection = Connection::new(Script::new([]), Vec::new(), limits);
+    let now = Instant::now();
+    connection.close(None).unwrap();
+    assert_eq!(events(&mut connection, now, 9), ["activated"]);
+    assert!(connection.deadline().is_some_and(|deadline| deadline > now));
+}
+
+#[test]
 fn a_violation_drops_what_was_queued() {
     let mut connection = open([Input::Bytes(raw_frame(0x83, "x"))]);
     connection.stream_mut().room = 3;
