@@ -351,9 +351,9 @@ impl Session {
     /// Passes the time after an idle turn as the options say, at most until the closing handshake's
     /// deadline. Whether that time is over or something has come, rather than
     /// [`set_longest_wait`](Self::set_longest_wait) having cut it. A blocking session, which waits in its
-    /// reads, has nothing to wait for here.
+    /// reads, has nothing to wait for here but room.
     pub fn wait(&mut self) -> bool {
-        if self.is_blocking {
+        if self.is_blocking && !self.full {
             return true;
         }
         let (Some(slice), wanted) = (self.longest_wait, self.wait.longest()) else {
@@ -389,10 +389,10 @@ impl Session {
 
     /// What to wait for now, and how long at most; `None` not to wait.
     pub(crate) fn next_wait(&mut self) -> Option<(Interest, Option<Duration>)> {
-        if self.is_blocking || self.connection.is_over() {
+        let full = std::mem::take(&mut self.full);
+        if self.is_blocking && !full || self.connection.is_over() {
             return None;
         }
-        let full = std::mem::take(&mut self.full);
         let mut longest = if full { Some(FULL_WAIT) } else { self.wait.longest() };
         if longest == Some(Duration::ZERO) {
             return None;
@@ -470,6 +470,7 @@ impl Session {
 
     pub(crate) fn begin_turn(&mut self, holds_end: bool) {
         self.connection.hold_end(holds_end);
+        self.full = false;
         if self.is_blocking {
             self.turn_began = Instant::now();
         }

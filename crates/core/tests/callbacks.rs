@@ -356,3 +356,40 @@ fn the_time_between_its_sends_does_not_hold_up_what_a_blocking_client_sends() {
     assert_eq!(thinking.unsent, [0, 0]);
     assert_eq!(server.join(), ["text first", "text corked", "close 1000 ", "end after close"]);
 }
+
+/// Has room for nothing for a while.
+struct Full {
+    until: Instant,
+    asked: usize,
+}
+
+impl S9WebSocketClientHandler<Session> for Full {
+    fn has_room(&mut self) -> bool {
+        self.asked += 1;
+        Instant::now() >= self.until
+    }
+
+    fn on_activated(&mut self, session: &mut Session) {
+        session.close(None).unwrap();
+    }
+}
+
+#[test]
+fn a_loop_waits_while_its_handler_has_no_room() {
+    for blocking in [false, true] {
+        let server = serve(false, Peer::read_to_end);
+        let canceller = Canceller::new();
+        let mut session = if blocking {
+            Session::connect_blocking(&server.url, &[], BlockingOptions::new(), &canceller).unwrap()
+        } else {
+            let options = NonBlockingOptions::new().spin_wait_duration(Some(LONG)).unwrap();
+            Session::connect_non_blocking(&server.url, &[], options, &canceller).unwrap()
+        };
+        session.set_blocking().unwrap();
+        let mut full = Full { until: Instant::now() + 10 * SHORT, asked: 0 };
+        run(&mut session, &mut full);
+        // Once a millisecond, and a few times more.
+        assert!(full.asked <= 200, "asked {} times", full.asked);
+        server.join();
+    }
+}
