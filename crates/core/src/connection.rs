@@ -236,6 +236,11 @@ impl<S> Connection<S> {
         matches!(self.state, State::EndRead(_) | State::Closing { .. } | State::Failing { .. })
     }
 
+    /// Whether what is sent is kept back.
+    pub(crate) fn is_corked(&self) -> bool {
+        self.stream.is_corked()
+    }
+
     /// Whether the stream has refused bytes for good, of which the next step tells.
     pub(crate) fn has_failed(&self) -> bool {
         self.stream.failure().is_some()

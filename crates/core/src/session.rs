@@ -250,14 +250,23 @@ impl Session {
     pub fn cork<T>(&mut self, sends: impl FnOnce(&mut Self) -> T) -> T {
         self.connection.cork();
         let result = sends(self);
-        self.connection.uncork();
+        self.set_corked(false);
         result
     }
 
     /// [`cork`](Self::cork) where a closure does not fit: keeps back what is sent until called with
     /// `false`.
     pub fn set_corked(&mut self, corked: bool) {
-        if corked { self.connection.cork() } else { self.connection.uncork() }
+        if corked {
+            return self.connection.cork();
+        }
+        let began = self.is_blocking.then(Instant::now);
+        self.connection.uncork();
+        if let Some(began) = began
+            && !self.connection.is_corked()
+        {
+            self.block_for_rest(began);
+        }
     }
 
     /// Bytes accepted for sending and not yet taken by the kernel.
@@ -526,12 +535,19 @@ impl Session {
             return send(&mut self.connection);
         }
         let began = Instant::now();
-        if send(&mut self.connection)? == Sent::Queued && self.connection.wants_write() {
+        if send(&mut self.connection)? == Sent::Queued {
+            self.block_for_rest(began);
+        }
+        Ok(if self.buffered_amount() == 0 { Sent::Flushed } else { Sent::Queued })
+    }
+
+    /// Goes on with a write that began then and has blocked.
+    fn block_for_rest(&mut self, began: Instant) {
+        if self.connection.wants_write() {
             self.writing_since = Some(began);
             // With a longest wait, the caller is who goes on.
             while self.longest_wait.is_none() && self.keep_writing() {}
         }
-        Ok(if self.buffered_amount() == 0 { Sent::Flushed } else { Sent::Queued })
     }
 
     /// Offers messages that have been read already, with when that was, until one is not taken; how many were.

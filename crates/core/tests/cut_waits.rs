@@ -77,3 +77,27 @@ fn the_closing_handshakes_deadline_ends_a_wait_that_is_cut() {
     drop(done);
     server.join();
 }
+
+#[test]
+fn the_end_of_a_cork_blocks_as_a_send_does() {
+    for cut in [false, true] {
+        let (go, gone) = mpsc::channel::<()>();
+        let server = serve_with_buffer(false, Some(8 << 10), move |mut peer| {
+            let _ = gone.recv();
+            peer.read().len()
+        });
+        // A write of the loop's own may take no longer than this.
+        let options = BlockingOptions::new().close_timeout(Duration::from_millis(1)).unwrap();
+        let options = options.send_buffer_size(Some(8 << 10)).unwrap();
+        let mut session = Session::connect_blocking(&server.url, &[], options, &Canceller::new()).unwrap();
+        session.set_longest_wait(cut.then_some(SLICE));
+        session.set_blocking().unwrap();
+        let go = cut.then_some(go);
+        session.cork(|session| session.send_binary_message(vec![7; 8 << 20]).unwrap());
+        assert_eq!(session.keep_writing(), cut);
+        drop(go);
+        while session.keep_writing() {}
+        assert_eq!(session.buffered_amount(), 0);
+        assert_eq!(server.join(), 8 << 20);
+    }
+}
