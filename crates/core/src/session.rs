@@ -20,8 +20,9 @@ pub(crate) const SOCKET: usize = 0;
 /// How long a loop waits for room in a full event channel before it looks again. Commands end this
 /// wait at once; the reader has many events to go on with.
 const FULL_WAIT: Duration = Duration::from_millis(1);
-/// How long a blocking read may last while bytes wait to be sent.
-const READ_WHILE_UNSENT: Duration = Duration::from_millis(10);
+/// How long a blocking read may last while bytes wait to be sent, and a write of the loop's own while others may
+/// wait to be read.
+const WHILE_UNSENT: Duration = Duration::from_millis(10);
 
 /// An open connection with its socket: the methods that all clients share.
 ///
@@ -603,14 +604,14 @@ impl Session {
     /// How long a write of the loop's own may block, an answer to a ping or a Close frame: it must not
     /// outlast what bounds the loop. Sends of the user are gone on with for as long as they may last.
     fn write_slice(&self) -> Duration {
-        let slice = self.longest_wait.unwrap_or(self.close_timeout);
         let limit = self.timeouts.and_then(|timeouts| timeouts.write);
-        limit.map_or(slice, |limit| limit.min(slice))
+        let bounds = [self.longest_wait, limit].into_iter().flatten();
+        bounds.fold(self.close_timeout.min(WHILE_UNSENT), Duration::min)
     }
 
     /// Bounds the next blocking read by everything that must not wait longer.
     fn arm_read_timeout(&mut self) -> Result<()> {
-        let unsent = self.connection.wants_write().then_some(READ_WHILE_UNSENT);
+        let unsent = self.connection.wants_write().then_some(WHILE_UNSENT);
         let own = self.timeouts.and_then(|timeouts| timeouts.read);
         let shortest = [own, unsent, self.longest_wait, self.until_deadline()].into_iter().flatten().min();
         self.reads_are_cut = shortest != own;

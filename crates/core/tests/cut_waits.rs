@@ -1,10 +1,12 @@
-//! Waits that are cut short for a caller that has to look after something else, as the addon has.
+//! Waits and blocking writes that are cut short, for a caller that has to look after something else, as the addon
+//! has, or for what is there to be read.
 #![allow(clippy::unwrap_used)]
 
 #[allow(dead_code)]
 mod server;
 
 use std::{
+    io::Write,
     sync::mpsc,
     time::{Duration, Instant},
 };
@@ -18,7 +20,10 @@ const SLICE: Duration = Duration::from_millis(5);
 struct Log(Vec<String>);
 
 impl S9WebSocketClientHandler<Session> for Log {
-    fn on_event(&mut self, _: &mut Session, event: WebSocketEvent) {
+    fn on_event(&mut self, session: &mut Session, event: WebSocketEvent) {
+        if matches!(event, WebSocketEvent::TextMessage(_)) {
+            session.force_quit();
+        }
         self.0.push(format!("{event:?}"));
     }
 }
@@ -100,4 +105,26 @@ fn the_end_of_a_cork_blocks_as_a_send_does() {
         assert_eq!(session.buffered_amount(), 0);
         assert_eq!(server.join(), 8 << 20);
     }
+}
+
+#[test]
+fn pongs_that_a_peer_does_not_read_do_not_hold_up_its_messages() {
+    let (done, wait) = mpsc::channel::<()>();
+    let server = serve_with_buffer(false, Some(8 << 10), move |mut peer| {
+        let pings = [&[0x89, 125][..], &[7; 125]].concat().repeat(900);
+        peer.tcp.write_all(&pings).unwrap();
+        peer.text("behind them");
+        let _ = wait.recv_timeout(LONG);
+    });
+    let options = BlockingOptions::new().close_timeout(LONG / 3).unwrap();
+    let options = options.send_buffer_size(Some(8 << 10)).unwrap();
+    let mut session = Session::connect_blocking(&server.url, &[], options, &Canceller::new()).unwrap();
+    session.set_blocking().unwrap();
+    let start = Instant::now();
+    let mut log = Log::default();
+    run(&mut session, &mut log);
+    assert_eq!(log.0.len(), 903);
+    assert!(start.elapsed() < LONG / 6, "{:?}", start.elapsed());
+    drop(done);
+    server.join();
 }
