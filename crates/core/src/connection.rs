@@ -128,7 +128,7 @@ pub struct Connection<S> {
     close_is_sent: bool,
     /// Accepted messages that wait until the stream has taken what went before them.
     queue: VecDeque<Outgoing>,
-    /// Payload bytes in `queue`.
+    /// Bytes of the frames, uncompressed, of what is in `queue`: empty messages are not for nothing.
     queued: usize,
     unread_pongs: usize,
     /// Whether the end that has been read waits for the next step.
@@ -506,7 +506,7 @@ impl<S: Read + Write> Connection<S> {
         }
         tracing::trace!(bytes = size, kind = kind_of(opcode), "sending");
         if self.stream.is_blocked() {
-            self.queued += size;
+            self.queued += frame_size(size);
             self.queue.push_back(Outgoing { opcode, payload: owned(), may_compress });
             return Ok(Sent::Queued);
         }
@@ -566,7 +566,7 @@ impl<S: Read + Write> Connection<S> {
                 }
                 break;
             };
-            self.queued -= payload.len();
+            self.queued -= frame_size(payload.len());
             self.write(opcode, &payload, may_compress);
         }
         if let State::Closing { unsent, .. } = &mut self.state

@@ -104,7 +104,7 @@ fn what_would_block_is_queued_counted_and_sent_in_order() {
     assert_eq!(after_first, 2 + 4 + 5 - 5);
     assert_eq!(connection.send_binary(Bytes::from_static(b"second")).unwrap(), Sent::Queued);
     assert_eq!(connection.send_text("third").unwrap(), Sent::Queued);
-    assert_eq!(connection.buffered_amount(), after_first + 6 + 5);
+    assert_eq!(connection.buffered_amount(), after_first + (6 + 6) + (6 + 5), "bytes of frames");
     flush(&mut connection, 3);
     assert!(!connection.wants_write());
     let expected = [Frame::new(TEXT, "first"), Frame::new(BINARY, "second"), Frame::new(TEXT, "third")];
@@ -141,6 +141,17 @@ fn a_message_over_the_bound_on_unsent_bytes_is_refused_whole() {
     connection.stream_mut().room = usize::MAX;
     connection.send_text("abcdef").unwrap();
     assert_eq!(connection.stream().frames().len(), 3);
+}
+
+#[test]
+fn empty_messages_count_towards_the_bound_on_unsent_bytes() {
+    let limits = Limits { max_buffered_amount: 60, ..Limits::default() };
+    let mut connection = Connection::new(Script::new([]), Vec::new(), limits);
+    connection.stream_mut().room = 0;
+    let accepted = (0..100).take_while(|_| connection.send_ping(Bytes::new()).is_ok()).count();
+    assert_eq!((accepted, connection.buffered_amount()), (11, 11 * 6), "60 bytes are not over the bound");
+    flush(&mut connection, 99);
+    assert_eq!((connection.stream().frames().len(), connection.buffered_amount()), (11, 0));
 }
 
 #[test]
