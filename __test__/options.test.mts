@@ -195,10 +195,22 @@ function stringified(_: string, value: unknown): unknown {
   return typeof value === 'object' || typeof value === 'string' ? value : String(value);
 }
 
-test('certificate_and_key_go_together', t => {
-  const { connectSync } = KINDS.non_blocking as Kind;
-  for (const tls of [{ cert: 'x' }, { key: 'x' }, { cert: 'x', key: 'x', pfx: Buffer.of(1) }]) {
-    t.throws(() => connectSync({ tls }), { code: 'ERR_S9_INVALID_CONFIGURATION' });
+test('tls_options_that_do_not_go_together_are_refused', t => {
+  const { connectSync, builder } = KINDS.non_blocking as Kind;
+  const refusals: Array<[tls: object, option: string]> = [
+    [{ cert: 'x' }, 'tls.cert'],
+    [{ key: 'x' }, 'tls.key'],
+    [{ cert: 'x', key: 'x', pfx: Buffer.of(1) }, 'tls.pfx'],
+    [{ passphrase: 'x' }, 'tls.passphrase'],
+    [{ cert: 'x', key: 'x', passphrase: 'x' }, 'tls.passphrase'],
+    [{ minVersion: 'TLSv1.3', maxVersion: 'TLSv1.2' }, 'tls.maxVersion: TLSv1.2 '],
+    [{ maxVersion: 'TLSv1.1', minVersion: 'TLSv1.2' }, 'tls.minVersion: TLSv1.2 '],
+  ];
+  for (const [tls, option] of refusals) {
+    for (const given of [() => connectSync({ tls }), () => builder().tls?.(tls)]) {
+      const error = t.throws(given, { code: 'ERR_S9_INVALID_CONFIGURATION' });
+      t.true(error?.message.startsWith(`invalid ${option}`), error?.message);
+    }
   }
 });
 

@@ -146,11 +146,18 @@ fn tls(given: &Object<'_>) -> Result<TlsOptions> {
             "tls.fallbackRoots" => tls = tls.fallback_roots(value.bytes_list()?),
             "tls.servername" => tls = tls.servername(value.string()?).map_err(thrown)?,
             "tls.rejectUnauthorized" => tls = tls.reject_unauthorized(value.boolean()?),
-            "tls.minVersion" => tls = tls.min_version(value.tls_version()?),
-            "tls.maxVersion" => tls = tls.max_version(value.tls_version()?),
+            "tls.minVersion" => tls = tls.min_version(value.tls_version()?).map_err(thrown)?,
+            "tls.maxVersion" => tls = tls.max_version(value.tls_version()?).map_err(thrown)?,
             "tls.alpnProtocols" => tls = tls.alpn_protocols(value.strings()?).map_err(thrown)?,
             _ => return Err(value.unknown()),
         }
+    }
+    if passphrase.is_some() && pfx.is_none() {
+        return Err(thrown(Error::invalid(
+            "tls.passphrase",
+            "without tls.pfx",
+            "that of tls.pfx; tls.key is not encrypted",
+        )));
     }
     match (cert, key, pfx) {
         (None, None, None) => Ok(tls),
@@ -290,12 +297,10 @@ impl<'env> Value<'env> {
     }
 
     fn tls_version(&self) -> Result<TlsVersion> {
-        self.one_of(&[
-            ("TLSv1", TlsVersion::Tls10),
-            ("TLSv1.1", TlsVersion::Tls11),
-            ("TLSv1.2", TlsVersion::Tls12),
-            ("TLSv1.3", TlsVersion::Tls13),
-        ])
+        let versions = [TlsVersion::Tls10, TlsVersion::Tls11, TlsVersion::Tls12, TlsVersion::Tls13];
+        let names = versions.map(|version| version.to_string());
+        let named: Vec<_> = names.iter().map(String::as_str).zip(versions).collect();
+        self.one_of(&named)
     }
 
     fn object(&self) -> Result<Object<'env>> {

@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn error::Error>> {
         .ca([fs::read(ca)?])
         // The key is PKCS #8, unencrypted: `openssl pkcs8 -topk8 -nocrypt` converts others.
         .client_certificate(fs::read(cert)?, fs::read(key)?)
-        .min_version(TlsVersion::Tls12);
+        .min_version(TlsVersion::Tls12)?;
     let token = format!("Bearer {}", env::var("TOKEN").unwrap_or_default());
     let options = BlockingOptions::new()
         .headers([("Authorization", token)])?

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 /// # fn main() -> s9_websocket_core::Result<()> {
 /// let tls = TlsOptions::new()
 ///     .servername("feed.example.com")?
-///     .min_version(TlsVersion::Tls13)
+///     .min_version(TlsVersion::Tls13)?
 ///     .alpn_protocols(["http/1.1"])?;
 /// # drop(tls);
 /// # Ok(())
@@ -55,6 +55,18 @@ pub enum TlsVersion {
     Tls12,
     /// TLS 1.3.
     Tls13,
+}
+
+impl fmt::Display for TlsVersion {
+    /// The name by which OpenSSL and Node know it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tls10 => "TLSv1",
+            Self::Tls11 => "TLSv1.1",
+            Self::Tls12 => "TLSv1.2",
+            Self::Tls13 => "TLSv1.3",
+        })
+    }
 }
 
 impl Default for TlsOptions {
@@ -120,15 +132,21 @@ impl TlsOptions {
     }
 
     /// The oldest version accepted; TLS 1.2 by default.
-    pub fn min_version(mut self, version: TlsVersion) -> Self {
+    pub fn min_version(mut self, version: TlsVersion) -> Result<Self> {
+        if let Some(max) = self.max_version.filter(|max| version > *max) {
+            return Err(Error::invalid("tls.minVersion", version, format!("up to tls.maxVersion, {max}")));
+        }
         self.min_version = Some(version);
-        self
+        Ok(self)
     }
 
     /// The newest version accepted; the library's newest by default.
-    pub fn max_version(mut self, version: TlsVersion) -> Self {
+    pub fn max_version(mut self, version: TlsVersion) -> Result<Self> {
+        if let Some(min) = self.min_version.filter(|min| version < *min) {
+            return Err(Error::invalid("tls.maxVersion", version, format!("from tls.minVersion, {min}, on")));
+        }
         self.max_version = Some(version);
-        self
+        Ok(self)
     }
 
     /// The protocols offered by ALPN (RFC 7301), none by default.

@@ -315,15 +315,6 @@ fn build(options: &TlsOptions) -> Result<TlsConnector> {
     if let Some(identity) = &options.identity {
         builder.identity(identity_from(identity)?);
     }
-    if let (Some(min), Some(max)) = (options.min_version, options.max_version)
-        && min > max
-    {
-        return Err(Error::invalid(
-            "tls.minVersion",
-            format_args!("{min:?}"),
-            format!("up to tls.maxVersion, {max:?}"),
-        ));
-    }
     // Unset, the builder's own minimum stays: TLS 1.2, or the maximum asked for if that is older.
     let implied_min = options.max_version.filter(|max| *max < TlsVersion::Tls12);
     if let Some(min) = options.min_version.or(implied_min) {
