@@ -295,6 +295,13 @@ test('a_builder_that_refused_a_value_keeps_the_others', t => {
   t.deepEqual(parseOptions(options), parseOptions({ ttl: 64 }));
 });
 
+test('a_builder_keeps_headers_that_can_be_read_only_once', t => {
+  const fields = [['X-A', 'b'] as const, ['X-C', 'd'] as const];
+  for (const headers of [fields.values(), new Map(fields).entries()]) {
+    t.deepEqual(parseOptions(new s9.NonBlockingOptions().headers(headers)).headers, fields);
+  }
+});
+
 /** Options in a class, as getters; `ttl` is its own. */
 class Configured {
   ttl = 64;

@@ -252,7 +252,8 @@ abstract class OptionsBuilder<Init extends CommonOptionsInit> {
     const { headers, native } = parseOptions({ [name]: value });
     const record = headerRecord(headers);
     converting(() => addon.checkOptions(this.#kind, { ...native, headers: record }));
-    this.#values[name] = value;
+    // Their pairs: an iterator would bring them only this once.
+    this.#values[name] = name === 'headers' ? (headers as Init[Name]) : value;
     return this;
   }
 
