@@ -1,7 +1,7 @@
 // The TLS options, named as in node:tls, and their form for the native side.
 
 import { bytes } from './argument';
-import { invalidType } from './errors';
+import { invalid, invalidType } from './errors';
 import { ownValues } from './plain-object';
 
 /** Certificates or a key: PEM as text, PEM or DER as bytes. */
@@ -37,6 +37,10 @@ export interface TlsOptions {
 /** The options as the native side takes them: material as bytes, `ca` as a list. */
 export function nativeTls(tls: unknown): Record<string, unknown> {
   const native = ownValues('tls', tls, 'a plain object of TLS options');
+  // What connecting adds to the others is no option.
+  if ('fallbackRoots' in native) {
+    throw invalid('option', 'tls.fallbackRoots', 'a documented option of this client');
+  }
   for (const [name, value] of Object.entries(native)) {
     if (name === 'ca') {
       native.ca = (Array.isArray(value) ? value : [value]).map(one => material('tls.ca', one));
