@@ -74,6 +74,20 @@ test('a_timeout_signal_gives_up_too', async t => {
   t.is(outcome?.status === 'rejected' && outcome.reason.name, 'TimeoutError');
 });
 
+test('an_abort_that_another_listener_keeps_to_itself_gives_up_too', async t => {
+  const server = await EchoServer.start();
+  t.teardown(() => server.close());
+  for (const client of Object.values(CLIENTS)) {
+    const controller = new AbortController();
+    const { signal } = controller;
+    signal.addEventListener('abort', event => event.stopImmediatePropagation());
+    const connecting = client.connect(server.url, { signal });
+    controller.abort();
+    const [outcome] = await Promise.allSettled([connecting]);
+    t.deepEqual(outcome, { status: 'rejected', reason: signal.reason });
+  }
+});
+
 test('an_abort_races_with_the_end_of_a_connect', async t => {
   const echo = await EchoServer.start();
   t.teardown(() => echo.close());

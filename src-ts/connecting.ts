@@ -27,8 +27,11 @@ export async function connect(
       signal?.removeEventListener('abort', abort);
       const client = connecting.take();
       if (!client) reject(fromNative(connecting.error()));
-      else if (signal?.aborted) client.dispose();
-      else resolve(new ClientCore(client));
+      else if (signal?.aborted) {
+        client.dispose();
+        // Another listener may have kept the abort from this one.
+        reject(signal.reason);
+      } else resolve(new ClientCore(client));
     });
   });
 }
