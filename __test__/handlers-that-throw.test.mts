@@ -11,6 +11,10 @@ const RUNS = {
   non_blocking_run_sync: async (url: string, handler: object) => {
     (await S9NonBlockingWebSocketClient.connect(url)).runSync(handler);
   },
+  non_blocking_poll: async (url: string, handler: object) => {
+    const client = await S9NonBlockingWebSocketClient.connect(url);
+    while (client.poll(handler)) await new Promise(setImmediate);
+  },
   non_blocking_thread: async (url: string, handler: object) => {
     const client = await S9NonBlockingWebSocketClient.connect(url);
     await client.run(handler, { on: 'background-thread' });
@@ -47,4 +51,27 @@ for (const [name, run] of Object.entries(RUNS)) {
       t.is(quits, 1);
     });
   }
+}
+
+for (const [name, run] of Object.entries(RUNS)) {
+  test.serial(`${name}_ends_where_a_callback_cannot_be_read`, async t => {
+    const server = await EchoServer.start();
+    t.teardown(() => server.close());
+    const mine = new Error('mine');
+    let quits = 0;
+    let isRunning = false;
+    const running = run(server.url, {
+      onActivated(client: { sendTextMessage(text: string): void }) {
+        isRunning = true;
+        client.sendTextMessage('go');
+      },
+      get onPoll() {
+        if (isRunning) throw mine;
+        return () => {};
+      },
+      onQuit: () => void quits++,
+    });
+    t.is(await t.throwsAsync(running), mine);
+    t.is(quits, 1);
+  });
 }

@@ -31,8 +31,12 @@ export function pollOnce(core: ClientCore, delivery: Delivery<unknown>): boolean
   if (core.disposed && !core.running) delivery.quit();
   else {
     core.claimed(false, () => {
-      do turn(core, delivery, 1);
-      while (core.skipping && !core.ended);
+      try {
+        do turn(core, delivery, 1);
+        while (core.skipping && !core.ended);
+      } catch (value) {
+        delivery.fail(value);
+      }
     });
   }
   delivery.rethrow();
