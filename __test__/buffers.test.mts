@@ -135,6 +135,34 @@ for (const [name, way] of Object.entries(CALLBACK_WAYS)) {
     });
     t.deepEqual(received, [message(6), Buffer.alloc(0), '', 'last']);
   });
+
+  test.serial(`${name}_keeps_no_memory_of_large_text_with_a_message`, async t => {
+    // What it takes is kept for the next one, or let go of.
+    for (const text of ['x'.repeat(500_000), '漢'.repeat(100_000), '漢'.repeat(1_000_000)]) {
+      const client = await connect({});
+      const received: Buffer[] = [];
+      await way.run(client, {
+        onActivated(client) {
+          client.cork(() => {
+            client.sendTextMessage(text);
+            client.sendBinaryMessage(message(1));
+            client.sendBinaryMessage(message(6));
+            client.sendBinaryMessage(message(1));
+          });
+        },
+        onTextMessage: (_client, data) => t.is(data, text),
+        onBinaryMessage(client, data) {
+          received.push(data);
+          if (received.length === 3) client.close();
+        },
+      });
+      t.deepEqual(received, [message(1), message(6), message(1)]);
+      for (const { buffer } of [received[0], received[2]] as Buffer[]) {
+        t.true(buffer.byteLength <= 65_536, `${buffer.byteLength}`);
+      }
+      t.is(received[1]?.buffer.byteLength, message(6).length);
+    }
+  });
 }
 
 test.serial('a_client_polled_in_a_callback_has_memory_of_its_own', async t => {

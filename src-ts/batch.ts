@@ -94,6 +94,8 @@ export class Batch {
   #memory!: ArrayBufferLike;
   /** A part of the slab was handed out. */
   #isShared = false;
+  /** Text has left a slab that bytes are not to share. */
+  #isOutgrown = false;
   #count = 0;
   /** Texts decoded together, and where in the slab they are. */
   #texts = '';
@@ -150,14 +152,17 @@ export class Batch {
   /** Bytes that the caller may keep, unless this batch reuses its views. */
   view(start: number, end: number): Buffer {
     if (start === end) return Buffer.alloc(0);
-    if (!this.#isShared && (this.reusesViews || end - start < this.#slab.length)) this.#share();
+    if (!this.#isShared && (this.reusesViews || end - start < this.#slab.length)) {
+      if (!this.reusesViews && this.#slab.length > SLAB_BYTES) return this.#copy(start, end);
+      this.#share();
+    }
     if (areConstructed) return new Views(this.#memory, start, end - start);
     return this.#slab.subarray(start, end);
   }
 
-  /** Lets go of memory that only a very large message needed. */
+  /** Lets go of memory that only a very large message needed, or text before bytes came. */
   rest(): void {
-    if (this.#slab.length > LARGEST_KEPT) this.#replaceSlab(SLAB_BYTES);
+    if (this.#isOutgrown || this.#slab.length > LARGEST_KEPT) this.#replaceSlab(SLAB_BYTES);
   }
 
   /**
@@ -193,6 +198,12 @@ export class Batch {
     return texts.slice(0, (end - start) / width);
   }
 
+  /** A view would keep all of a slab that large text has left, and could not be transferred. */
+  #copy(start: number, end: number): Buffer {
+    this.#isOutgrown = true;
+    return Buffer.from(this.#slab.subarray(start, end));
+  }
+
   /** Whoever transferred one message would take the others along: Node marks its own pool so. */
   #share(): void {
     this.#isShared = true;
@@ -204,6 +215,7 @@ export class Batch {
     this.#slab = Buffer.allocUnsafeSlow(bytes) as Slab;
     this.#memory = this.#slab.buffer;
     this.#isShared = false;
+    this.#isOutgrown = false;
     this.#native.setSlab(this.#slab);
   }
 }
