@@ -106,7 +106,7 @@ const REFUSED: Record<string, readonly unknown[]> = {
 
 /** As above, of the options below `tls`. */
 const REFUSED_TLS: Record<string, readonly unknown[]> = {
-  ca: [5, null, true, [5], [null]],
+  ca: [5, null, true, [], [5], [null]],
   cert: [5, null, true, []],
   key: [5, null, true, []],
   pfx: [5, null, true, []],

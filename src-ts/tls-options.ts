@@ -1,7 +1,7 @@
 // The TLS options, named as in node:tls, and their form for the native side.
 
 import { bytes } from './argument';
-import { invalid, invalidType } from './errors';
+import { invalid, invalidType, refused } from './errors';
 import { ownValues } from './plain-object';
 
 /** Certificates or a key: PEM as text, PEM or DER as bytes. */
@@ -43,7 +43,10 @@ export function nativeTls(tls: unknown): Record<string, unknown> {
   }
   for (const [name, value] of Object.entries(native)) {
     if (name === 'ca') {
-      native.ca = (Array.isArray(value) ? value : [value]).map(one => material('tls.ca', one));
+      const given: unknown[] = Array.isArray(value) ? value : [value];
+      // Natively that is as if it were left out: who trusts nobody would trust the system's roots.
+      if (given.length === 0) throw refused('tls.ca', 'an empty array', 'one certificate or more');
+      native.ca = given.map(one => material('tls.ca', one));
     } else if (name === 'cert' || name === 'key' || name === 'pfx') {
       native[name] = material(`tls.${name}`, value);
     }
