@@ -10,6 +10,8 @@ import {
   S9NonBlockingWebSocketClient as NonBlockingClient,
 } from 's9-websocket';
 
+import { upgradingPeer } from './unhelpful-peers.mjs';
+
 /** The most events that a client delivers at once. */
 const BATCH_CAPACITY = 1024;
 
@@ -232,3 +234,27 @@ for (const blocking of [false, true]) {
     client[Symbol.dispose]();
   });
 }
+
+test.serial('a_cork_blocks_where_a_send_does', async t => {
+  // Nobody reads there while the thread is blocked.
+  const peer = await upgradingPeer(() => {});
+  t.teardown(() => peer.close());
+  const message = Buffer.alloc(32_000_000);
+  const sends: Record<string, (client: BlockingClient) => void> = {
+    send: client => client.sendBinaryMessage(message),
+    cork: client => client.cork(() => client.sendBinaryMessage(message)),
+  };
+  for (const [name, send] of Object.entries(sends)) {
+    const client = await BlockingClient.connect(peer.url, { writeTimeout: 500 });
+    let took = 0;
+    client.runSync({
+      onActivated(client) {
+        const begun = performance.now();
+        send(client);
+        took = performance.now() - begun;
+        client.forceQuit();
+      },
+    });
+    t.true(took >= 500, `${name} took ${took} ms`);
+  }
+});
