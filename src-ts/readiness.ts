@@ -15,11 +15,8 @@ export function newKey(): number {
 
 /** Calls back once, when there is something to read, or room to write what is buffered. */
 export function whenReady(key: number, client: NativeClient, callback: () => void): void {
-  if (!watcher) {
-    watcher = new addon.NativeWatcher(deliverReadiness);
-    // What waits has a timer too, and that keeps the event loop alive.
-    watcher.unref();
-  }
+  // It does not keep the event loop alive: what waits has a timer too.
+  watcher ??= new addon.NativeWatcher(deliverReadiness);
   callbacks.set(key, callback);
   watcher.watch(client, key);
 }

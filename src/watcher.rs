@@ -1,7 +1,6 @@
 //! Readiness of sockets for loops that run on the event loop.
 
 use std::{
-    cell::RefCell,
     collections::HashSet,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -14,14 +13,13 @@ use crate::{
     client::NativeClient,
     environment::{Ending, end_with},
     error::{Result, thrown},
-    wake::{Hold, Wake},
+    wake::Wake,
 };
 
 /// Tells an event loop which clients have something to do. One for an environment.
 #[napi]
 pub struct NativeWatcher {
     watch: Arc<Watch>,
-    hold: RefCell<Option<Hold>>,
 }
 
 struct Watch {
@@ -64,7 +62,7 @@ impl NativeWatcher {
         .map_err(|error| thrown(Error::io("starting the thread that watches sockets", error)))?;
         let watch = Arc::new(Watch { watcher: Mutex::new(Some(watcher)), ready });
         end_with(Arc::clone(&watch) as Arc<dyn Ending>);
-        Ok(Self { watch, hold: RefCell::default() })
+        Ok(Self { watch })
     }
 
     /// Tells once under this key when the client has something to do.
@@ -92,20 +90,5 @@ impl NativeWatcher {
     #[napi(catch_unwind)]
     pub fn take(&self) -> Vec<u32> {
         self.watch.ready.lock().unwrap_or_else(PoisonError::into_inner).drain().collect()
-    }
-
-    /// Keeps the event loop alive.
-    #[napi(catch_unwind, js_name = "ref")]
-    pub fn hold(&self, env: Env) -> Result<()> {
-        if self.hold.borrow().is_none() {
-            self.hold.replace(Some(Hold::new(env)?));
-        }
-        Ok(())
-    }
-
-    /// Lets the event loop end.
-    #[napi(catch_unwind, js_name = "unref")]
-    pub fn let_go(&self) {
-        self.hold.take();
     }
 }
