@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct TlsOptions {
-    pub(crate) ca: Vec<Vec<u8>>,
+    pub(crate) ca: Option<Vec<Vec<u8>>>,
     pub(crate) fallback_roots: Vec<Vec<u8>>,
     pub(crate) identity: Option<ClientIdentity>,
     pub(crate) servername: Option<String>,
@@ -72,7 +72,7 @@ impl fmt::Display for TlsVersion {
 impl Default for TlsOptions {
     fn default() -> Self {
         Self {
-            ca: Vec::new(),
+            ca: None,
             fallback_roots: Vec::new(),
             identity: None,
             servername: None,
@@ -90,9 +90,10 @@ impl TlsOptions {
         Self::default()
     }
 
-    /// Trusts these certificates (PEM, possibly several in one, or DER) in place of the system's.
+    /// Trusts these certificates (PEM, possibly several in one, or DER) in place of the system's: with none,
+    /// nobody.
     pub fn ca<T: Into<Vec<u8>>>(mut self, certificates: impl IntoIterator<Item = T>) -> Self {
-        self.ca = certificates.into_iter().map(Into::into).collect();
+        self.ca = Some(certificates.into_iter().map(Into::into).collect());
         self
     }
 
@@ -169,7 +170,7 @@ impl fmt::Debug for TlsOptions {
     /// Leaves out keys and passphrases.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TlsOptions")
-            .field("ca", &self.ca.len())
+            .field("ca", &self.ca.as_ref().map(Vec::len))
             .field("fallback_roots", &self.fallback_roots.len())
             .field("client_certificate", &self.identity.is_some())
             .field("servername", &self.servername)

@@ -138,7 +138,7 @@ impl S9WebSocketClientHandler<S9NonBlockingWebSocketClient> for Receiver {
 }
 
 fn options<T>(server: &Server<T>) -> NonBlockingOptions {
-    let tls = TlsOptions::new().ca(server.ca.clone());
+    let tls = server.ca.clone().map_or(TlsOptions::default(), |ca| TlsOptions::new().ca([ca]));
     NonBlockingOptions::new().tls(tls)
 }
 

@@ -301,9 +301,9 @@ fn connector(options: &TlsOptions) -> Result<TlsConnector> {
 
 fn build(options: &TlsOptions) -> Result<TlsConnector> {
     let mut builder = TlsConnector::builder();
-    let roots = if !options.ca.is_empty() {
+    let roots = if let Some(ca) = &options.ca {
         builder.disable_built_in_roots(true);
-        certificates("ca", &options.ca)?
+        certificates("ca", ca)?
     } else if !has_system_roots() {
         certificates("fallback roots", &options.fallback_roots)?
     } else {

@@ -182,7 +182,7 @@ fn an_unknown_authority_is_refused() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_custom_authority_replaces_those_of_the_system() {
-    let servers = [TestServer::start(&["good.example"], hold), TestServer::start(&["good.example"], hold)];
+    let servers = [(); 3].map(|()| TestServer::start(&["good.example"], hold));
     let file = std::env::temp_dir().join(format!("s9-roots-{}.pem", std::process::id()));
     std::fs::write(&file, servers.iter().flat_map(TestServer::ca).collect::<Vec<_>>()).unwrap();
     let output = std::process::Command::new(std::env::current_exe().unwrap())
@@ -200,12 +200,15 @@ fn a_custom_authority_replaces_those_of_the_system() {
 #[ignore = "started by a_custom_authority_replaces_those_of_the_system"]
 fn in_a_process_with_roots_of_our_choice() {
     let ports = std::env::var("S9_TEST_PORTS").unwrap();
-    let (first, second) = ports.split_once(' ').unwrap();
+    let ports: Vec<_> = ports.split(' ').map(|port| port.parse::<u16>().unwrap()).collect();
+    let [first, second, third] = ports[..] else { panic!("{ports:?}") };
     assert!(has_system_roots());
-    let local = |port: &str| SocketAddr::from((Ipv4Addr::LOCALHOST, port.parse().unwrap()));
+    let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     secure(local(first), "good.example", TlsOptions::new()).unwrap();
     let replaced = TlsOptions::new().ca([Authority::new().pem]);
     reason(secure(local(second), "good.example", replaced));
+    let nobody: [Vec<u8>; 0] = [];
+    reason(secure(local(third), "good.example", TlsOptions::new().ca(nobody)));
 }
 
 #[test]
