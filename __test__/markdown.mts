@@ -28,6 +28,7 @@ export const pages: ReadonlyMap<string, string> = new Map(
       'AGENTS.md',
       'llms.txt',
       'examples/README.md',
+      'crates/core/README.md',
     ],
     ...markdownIn('docs'),
   ].map(path => [path, readFileSync(join(root, path), 'utf8')]),

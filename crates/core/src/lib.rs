@@ -54,3 +54,8 @@ pub use threaded_session::ThreadedSession;
 pub use tls_options::{TlsOptions, TlsVersion};
 pub use transport::{end_lingering, end_lingering_here, has_system_roots};
 pub use wait::{Wait, Watcher};
+
+/// Its code is compiled with the tests of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
