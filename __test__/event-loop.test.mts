@@ -244,3 +244,77 @@ for (const [kind, options] of Object.entries({ spins: {}, sleeps: { spinWaitDura
     await thread.join();
   });
 }
+
+/** Keeps the thread busy. */
+function work(milliseconds: number): void {
+  const until = performance.now() + milliseconds;
+  while (performance.now() < until) {}
+}
+
+/** Counts, until it is called with the last, how many times it is called at most without a turn of the event loop. */
+function streaks() {
+  let turns = 0;
+  let over = false;
+  const turn = () => {
+    turns++;
+    if (!over) setImmediate(turn);
+  };
+  turn();
+  let [before, streak, longest] = [turns, 0, 0];
+  return (isLast: boolean): number => {
+    over = isLast;
+    streak = turns === before ? streak + 1 : 1;
+    before = turns;
+    longest = Math.max(longest, streak);
+    return longest;
+  };
+}
+
+test.serial('a_slow_handler_of_a_rust_thread_holds_the_event_loop_for_no_second_batch', async t => {
+  const server = await EchoServer.start();
+  t.teardown(() => server.close());
+  const client = await S9NonBlockingWebSocketClient.connect(server.url, { spinWaitDuration: 10 });
+  // Too large for two of them in a batch.
+  const data = new Uint8Array(40 << 10);
+  let left = 64;
+  let longest = 0;
+  const streak = streaks();
+  await client.run(
+    {
+      onActivated() {
+        for (let count = 0; count < left; count++) client.sendBinaryMessage(data);
+      },
+      onBinaryMessage() {
+        work(2);
+        left--;
+        longest = streak(left === 0);
+        if (left === 0) client.close();
+      },
+    },
+    { on: 'background-thread' },
+  );
+  t.is(longest, 1);
+});
+
+test.serial('a_slow_iteration_holds_the_event_loop_for_a_few_events', async t => {
+  const server = await EchoServer.start();
+  t.teardown(() => server.close());
+  const client = await S9AsyncNonBlockingWebSocketClient.connect(server.url);
+  const thread = client.run();
+  let left = 200;
+  let longest = 0;
+  for (let count = 0; count < left; count++) {
+    client.controlTx.send({ type: 'sendText', text: 'text' });
+  }
+  while (client.eventRx.length < left) await immediate();
+  const streak = streaks();
+  for await (const event of client.eventRx) {
+    if (event.type !== 'textMessage') continue;
+    work(0.2);
+    left--;
+    longest = streak(left === 0);
+    if (left === 0) client.controlTx.send({ type: 'close' });
+  }
+  await thread.join();
+  t.true(longest <= 32, `${longest} events`);
+});

@@ -7,8 +7,10 @@ import { EventSource } from './event-source';
 import { readEvent, type WebSocketEvent } from './events';
 import type { NativeReceiver } from './native';
 
-/** Events handed out without waiting before the event loop gets a turn. */
-const EVENTS_A_TICK = 4096;
+/** For so many milliseconds events are handed out without waiting before the event loop gets a turn. */
+const LONGEST_TICK = 1;
+/** How many events lie between two looks at the clock, which takes as long as half a short event. */
+const EVENTS_A_LOOK = 16;
 /** What a native wait takes at most, so that a worker can be terminated. */
 const WAIT_SLICE = 50;
 /** What an iteration that is over yields. */
@@ -38,9 +40,12 @@ export class EventReceiver {
   readonly #waiters: Waiter[] = [];
   /** Others may receive too: nothing is taken ahead of its use. */
   #shared: boolean;
+  /** Events handed out since the event loop had its last turn. */
   #streak = 0;
+  #tickEnds = 0;
   readonly #serve = (): void => {
     this.#streak = 0;
+    this.#tickEnds = performance.now() + LONGEST_TICK;
     this.#serveWaiters();
   };
 
@@ -142,9 +147,15 @@ export class EventReceiver {
 
   /** An event taken before, if nobody waits for one already and the event loop is not due a turn. */
   #received(): WebSocketEvent | undefined {
-    if (!this.#batch || this.#waiters.length > 0 || this.#streak >= EVENTS_A_TICK) return undefined;
+    if (!this.#batch || this.#waiters.length > 0 || this.#isTickOver()) return undefined;
     this.#streak++;
     return this.#held();
+  }
+
+  #isTickOver(): boolean {
+    return (
+      this.#streak % EVENTS_A_LOOK === 0 && this.#streak > 0 && performance.now() >= this.#tickEnds
+    );
   }
 
   /** The next of the events taken before; one that cannot be read is passed over. */
@@ -187,8 +198,8 @@ export class EventReceiver {
   #wait(waiter: Waiter): void {
     this.#waiters.push(waiter);
     if (this.#waiters.length > 1) return;
-    if (this.#streak < EVENTS_A_TICK) this.#serveWaiters();
-    else setImmediate(this.#serve);
+    if (this.#isTickOver()) setImmediate(this.#serve);
+    else this.#serveWaiters();
   }
 
   #serveWaiters(): void {

@@ -8,8 +8,8 @@ import type { Delivery } from './delivery';
 import { fromThrown } from './errors';
 import { EventSource } from './event-source';
 
-/** Batches delivered before the event loop gets a turn. */
-const BATCHES_A_TICK = 8;
+/** For so many milliseconds batches are delivered before the event loop gets a turn. */
+const LONGEST_TICK = 1;
 
 /** Resolves once `quit` has been delivered; rejects with what the handler threw. */
 export function runOnThread(core: ClientCore, delivery: Delivery<unknown>): Promise<void> {
@@ -52,7 +52,8 @@ export function runOnThread(core: ClientCore, delivery: Delivery<unknown>): Prom
     const deliverBatches = (): boolean => {
       const batch = borrowBatch(core.reusesBuffers);
       try {
-        for (let taken = 0; taken < BATCHES_A_TICK && !core.ended; taken++) {
+        const until = performance.now() + LONGEST_TICK;
+        while (!core.ended) {
           const result = source.takeOrWait(batch, BATCH_CAPACITY, pump);
           if (result === 0) return true;
           // A thread that is gone without a word: `quit` is owed all the same.
@@ -62,6 +63,7 @@ export function runOnThread(core: ClientCore, delivery: Delivery<unknown>): Prom
             delivery.deliver(batch, result, receiver);
             delivery.idle();
           }
+          if (performance.now() >= until) break;
         }
         return false;
       } finally {
