@@ -318,3 +318,27 @@ test.serial('a_slow_iteration_holds_the_event_loop_for_a_few_events', async t =>
   await thread.join();
   t.true(longest <= 32, `${longest} events`);
 });
+
+test.serial('a_wait_is_cut_only_for_a_handler_that_is_told_of_idle_turns', async t => {
+  const server = await EchoServer.start();
+  t.teardown(() => server.close());
+  const original = globalThis.setTimeout;
+  t.teardown(() => {
+    globalThis.setTimeout = original;
+  });
+  for (const isTold of [false, true]) {
+    let cuts = 0;
+    globalThis.setTimeout = ((callback: () => void, after?: number) => {
+      if (after === 7) cuts++;
+      return original(callback, after);
+    }) as typeof setTimeout;
+    const client = await S9NonBlockingWebSocketClient.connect(server.url, { spinWaitDuration: 7 });
+    await client.run({
+      ...(isTold && { onIdle: () => {} }),
+      onActivated: () => client.sendTextMessage('text'),
+      // By now it has waited.
+      onTextMessage: () => client.close(),
+    });
+    t.is(cuts > 0, isTold);
+  }
+});

@@ -94,6 +94,8 @@ export class ClientCore {
   refused(thrown: unknown): void {
     const isKnown = this.endIsKnown || this.skipping || this.ended;
     if (isKnown || !(thrown instanceof S9WebSocketError) || !ENDS.has(thrown.code)) throw thrown;
+    // The turn that tells of it need not wait until the socket does.
+    this.wake?.();
   }
 
   dispose(): void {

@@ -52,7 +52,7 @@ class EventLoopRun {
     this.#core = core;
     this.#delivery = delivery;
     this.#finished = finished;
-    this.#spins = core.native.spinWait() === null;
+    this.#spins = core.native.spins();
   }
 
   start(): void {
@@ -85,7 +85,9 @@ class EventLoopRun {
 
   /** Until the socket is ready, the time is over, or the client is told something. */
   #wait(): void {
-    const delay = Math.min(this.#core.native.spinWait() ?? 0, MAX_TIMEOUT);
+    // Nobody can tell an idle turn from none, unless the handler asks for them.
+    const longest = this.#core.native.longestWait(this.#delivery.wantsTurns);
+    const delay = Math.min(longest ?? MAX_TIMEOUT, MAX_TIMEOUT);
     this.#waiting = true;
     whenReady(this.#key, this.#core.native, this.#resume);
     this.#core.wake = () => {

@@ -181,11 +181,17 @@ impl NativeClient {
         }
     }
 
-    /// How long an event loop may wait now for the next turn, in milliseconds; `null` spins.
+    /// Whether idle turns follow each other without a wait.
+    #[napi(catch_unwind)]
+    pub fn spins(&self) -> bool {
+        self.if_here(Session::wait_mode).is_none_or(|mode| mode == Wait::Spin)
+    }
+
+    /// How long an event loop may wait now for the next turn, in milliseconds, and whether somebody is told of
+    /// idle turns; `null` is for ever.
     #[napi(catch_unwind, ts_return_type = "number | null")]
-    pub fn spin_wait(&self) -> Option<f64> {
-        let spins = self.if_here(Session::wait_mode).is_none_or(|mode| mode == Wait::Spin);
-        let longest = self.if_here(Session::longest_wait_now).flatten().filter(|_| !spins);
+    pub fn longest_wait(&self, is_told_of_idling: bool) -> Option<f64> {
+        let longest = self.if_here(|session| session.longest_wait_now(is_told_of_idling)).flatten();
         longest.map(|longest| longest.as_secs_f64() * 1e3)
     }
 

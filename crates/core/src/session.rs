@@ -335,10 +335,19 @@ impl Session {
         self.wait
     }
 
-    /// The longest that a loop of another kind may wait after an idle turn: as the options say, at
-    /// most until the closing handshake's deadline. Zero spins; `None` waits for ever.
-    pub fn longest_wait_now(&self) -> Option<Duration> {
-        [self.wait.longest(), self.until_deadline()].into_iter().flatten().min()
+    /// The longest that a loop of another kind may wait after an idle turn: as the options say if somebody
+    /// is told of idle turns, at most until the closing handshake's deadline. Zero spins; `None` waits for
+    /// ever.
+    pub fn longest_wait_now(&self, is_told_of_idling: bool) -> Option<Duration> {
+        let own = self.wait.longest().filter(|longest| is_told_of_idling || longest.is_zero());
+        [own, self.until_deadline()].into_iter().flatten().min()
+    }
+
+    /// Has a loop that nobody asks for its idle turns wait for as long as nothing comes, unless it spins.
+    pub(crate) fn wait_without_limit(&mut self) {
+        if self.wait != Wait::Spin {
+            self.wait = Wait::Block(None);
+        }
     }
 
     /// Puts the socket of a blocking client in blocking mode; whether it is one.

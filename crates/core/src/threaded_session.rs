@@ -95,6 +95,8 @@ impl<S: EventSink> ThreadedSession<S> {
         let affinity = session.cpu_affinity();
         session.set_non_blocking()?;
         session.lift_buffer_limit();
+        // Nobody is told of this thread's idle turns, and all that a turn could do ends its wait.
+        session.wait_without_limit();
         let waiter = session.take_waiter()?;
         let end = EndOfThread(self.signal.clone());
         let builder = thread::Builder::new().name("s9-websocket".into()).stack_size(STACK_SIZE);
