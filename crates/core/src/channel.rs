@@ -128,9 +128,11 @@ impl ControlSender {
 
     /// The channel itself.
     ///
-    /// What is sent through it directly wakes nobody, is not checked, and is seen by a sleeping
-    /// thread when its wait ends; a command that cannot be carried out is logged and dropped.
+    /// What is sent through it directly wakes nobody, is not checked, and is seen by a sleeping thread when its
+    /// wait ends, after `spin_wait_duration` at the latest; a command that cannot be carried out is logged and
+    /// dropped. From the first call on, the thread wakes up so often.
     pub fn channel(&self) -> &Sender<ControlMessage> {
+        self.link.bypass();
         &self.commands
     }
 

@@ -1,6 +1,8 @@
 //! What the senders of commands and the thread of a client share: the session, which a sender uses itself
 //! while the thread sleeps. Owns the order in which commands are carried out; knows no events.
 
+mod direct;
+
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError,
@@ -12,6 +14,7 @@ use std::{
 
 use crossbeam_channel::Receiver;
 
+pub(crate) use self::direct::Direct;
 use crate::{
     connection::frame_size,
     error::{Error, Result},
@@ -48,6 +51,8 @@ pub(crate) struct Link {
     abandoned: AtomicBool,
     /// The thread has paused for those who receive to catch up, and is to be woken for that.
     paused: AtomicBool,
+    /// Commands may come without that the thread is woken for them.
+    bypassed: AtomicBool,
     /// How many corks there are. No command is counted, queued or refused while this is held: all of a cork's
     /// commands are carried out together, or none yet, and none is queued that is never carried out.
     corks: Mutex<usize>,
@@ -101,6 +106,7 @@ impl Link {
             open: AtomicBool::new(true),
             abandoned: AtomicBool::new(false),
             paused: AtomicBool::new(false),
+            bypassed: AtomicBool::new(false),
             corks: Mutex::new(0),
             waker: OnceLock::new(),
             outlet: Mutex::new(None),
@@ -225,6 +231,17 @@ impl Link {
         }
     }
 
+    /// Has the thread look for commands that it is not woken for.
+    pub(crate) fn bypass(&self) {
+        if !self.bypassed.swap(true, Ordering::SeqCst) {
+            self.wake();
+        }
+    }
+
+    pub(crate) fn is_bypassed(&self) -> bool {
+        self.bypassed.load(Ordering::SeqCst)
+    }
+
     /// Ends the wait of the thread.
     pub(crate) fn wake(&self) {
         if let Some(waker) = self.waker.get() {
@@ -309,27 +326,6 @@ impl Link {
         self.release(size);
         if let Err(error) = outcome {
             tracing::warn!(%error, "a command could not be carried out");
-        }
-    }
-}
-
-/// The session of a client whose thread sleeps, to send one message whose bytes have been reserved.
-pub(crate) struct Direct<'a> {
-    link: &'a Link,
-    /// It is there: `Link::direct` has looked.
-    outlet: MutexGuard<'a, Option<Outlet>>,
-    size: usize,
-}
-
-impl Direct<'_> {
-    /// Sends the message; what `send` fails with is logged.
-    pub(crate) fn send(mut self, send: impl FnOnce(&mut Session) -> Result<()>) {
-        let Some(outlet) = self.outlet.as_mut() else { return };
-        let outcome = send(&mut outlet.session);
-        self.link.note_sent(&outlet.session, self.size, outcome);
-        outlet.used_until = Instant::now();
-        if outlet.session.needs_turn() {
-            self.link.wake();
         }
     }
 }

@@ -59,6 +59,8 @@ pub struct Session {
     turn_began: Instant,
     /// Longest time without a return to the caller.
     longest_wait: Option<Duration>,
+    /// Waits end after their time too.
+    limits_waits: bool,
     /// Since when reads or waits have brought nothing; only kept while something cuts them short.
     waiting_since: Option<Instant>,
     /// The armed read timeout is shorter than the client's own.
@@ -141,6 +143,7 @@ impl Session {
             now: Instant::now(),
             turn_began: Instant::now(),
             longest_wait: None,
+            limits_waits: true,
             waiting_since: None,
             reads_are_cut: false,
             writing_since: None,
@@ -339,15 +342,18 @@ impl Session {
     /// is told of idle turns, at most until the closing handshake's deadline. Zero spins; `None` waits for
     /// ever.
     pub fn longest_wait_now(&self, is_told_of_idling: bool) -> Option<Duration> {
-        let own = self.wait.longest().filter(|longest| is_told_of_idling || longest.is_zero());
+        let own = self.longest_own_wait(is_told_of_idling);
         [own, self.until_deadline()].into_iter().flatten().min()
     }
 
-    /// Has a loop that nobody asks for its idle turns wait for as long as nothing comes, unless it spins.
-    pub(crate) fn wait_without_limit(&mut self) {
-        if self.wait != Wait::Spin {
-            self.wait = Wait::Block(None);
-        }
+    /// Whether waits end after their time too, and not only for what comes: as long as nobody is told of idle
+    /// turns, and the loop does not spin, they need not.
+    pub(crate) fn limit_waits(&mut self, limits: bool) {
+        self.limits_waits = limits;
+    }
+
+    fn longest_own_wait(&self, is_limited: bool) -> Option<Duration> {
+        self.wait.longest().filter(|longest| is_limited || longest.is_zero())
     }
 
     /// Puts the socket of a blocking client in blocking mode; whether it is one.
@@ -412,7 +418,7 @@ impl Session {
         if self.is_blocking && !full || self.connection.is_over() {
             return None;
         }
-        let mut longest = if full { Some(FULL_WAIT) } else { self.wait.longest() };
+        let mut longest = if full { Some(FULL_WAIT) } else { self.longest_own_wait(self.limits_waits) };
         if longest == Some(Duration::ZERO) {
             return None;
         }

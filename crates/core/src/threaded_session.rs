@@ -95,8 +95,6 @@ impl<S: EventSink> ThreadedSession<S> {
         let affinity = session.cpu_affinity();
         session.set_non_blocking()?;
         session.lift_buffer_limit();
-        // Nobody is told of this thread's idle turns, and all that a turn could do ends its wait.
-        session.wait_without_limit();
         let waiter = session.take_waiter()?;
         let end = EndOfThread(self.signal.clone());
         let builder = thread::Builder::new().name("s9-websocket".into()).stack_size(STACK_SIZE);
@@ -277,7 +275,12 @@ fn run_on_thread<S: EventSink>(link: &Link, mut handler: ThreadHandler<S>, mut w
             Turn::Ended => return,
             // What came may be all there is: the wait tells, and costs no more than a read in vain.
             Turn::Busy | Turn::Waiting if handler.was_full => None,
-            Turn::Busy | Turn::Waiting | Turn::Idle | Turn::Full => running.session.next_wait(),
+            Turn::Busy | Turn::Waiting | Turn::Idle | Turn::Full => {
+                // Nobody is told of idle turns, and what else a turn could do ends a wait, but for commands that
+                // come past the link.
+                running.session.limit_waits(link.is_bypassed());
+                running.session.next_wait()
+            }
         };
         let has_received = running.session.has_read();
         drop(outlet);

@@ -413,6 +413,25 @@ fn empty_messages_that_wait_are_bounded_too() {
 }
 
 #[test]
+fn a_command_that_wakes_nobody_is_seen_when_a_wait_ends() {
+    for asked_before in [true, false] {
+        let server = serve(false, Peer::read_to_end);
+        let wait = Duration::from_millis(10);
+        let mut client =
+            connect(&server.url, NonBlockingOptions::new().spin_wait_duration(Some(wait)).unwrap());
+        let control = client.control_tx.clone();
+        let channel = asked_before.then(|| control.channel());
+        client.run().unwrap();
+        assert!(matches!(next(&client), WebSocketEvent::Activated));
+        assert!(client.event_rx.recv_timeout(5 * wait).is_err(), "by now it sleeps");
+        let channel = channel.unwrap_or_else(|| control.channel());
+        channel.send(ControlMessage::Close(None)).unwrap();
+        assert!(matches!(next(&client), WebSocketEvent::ConnectionClosed(_)));
+        server.join();
+    }
+}
+
+#[test]
 fn an_armed_signal_calls_its_listeners_once() {
     let server = serve(false, Peer::echo);
     let mut client = connect(&server.url, sleepy());
