@@ -146,7 +146,7 @@ function cases(tls: boolean): Record<string, Case> {
       fault: () => ({ at: 'accept', toClient: { kind: 'reset' } }),
     },
     an_end_when_accepted: {
-      ends: [`refused ${tls ? TLS : 'ERR_S9_HANDSHAKE'}`],
+      ends: [`refused ${tls ? IO : 'ERR_S9_HANDSHAKE'}`],
       fault: () => ({ at: 'accept', toClient: { kind: 'end' } }),
     },
     silence_when_accepted: {
@@ -154,13 +154,13 @@ function cases(tls: boolean): Record<string, Case> {
       options: () => ({ connectTimeout: 100 }),
       fault: () => ({ at: 'accept', toClient: { kind: 'swallow' } }),
     },
-    ...upgradeCases(tls),
+    ...upgradeCases(),
     ...(tls && tlsCases()),
   };
 }
 
 /** After the server has read the request and before the client has its answer. */
-function upgradeCases(tls: boolean): Record<string, Case> {
+function upgradeCases(): Record<string, Case> {
   const within = (random: Random, toClient: Fault['toClient']): Fault => ({
     at: 'request',
     after: random.between(0, 120),
@@ -172,7 +172,7 @@ function upgradeCases(tls: boolean): Record<string, Case> {
       fault: random => within(random, { kind: 'reset' }),
     },
     an_end_within_the_upgrade: {
-      ends: [`refused ${tls ? TLS : 'ERR_S9_HANDSHAKE'}`],
+      ends: ['refused ERR_S9_HANDSHAKE'],
       fault: random => within(random, { kind: 'end' }),
     },
     silence_within_the_upgrade: {
@@ -208,7 +208,7 @@ function tlsCases(): Record<string, Case> {
       fault: random => within(random, { kind: 'reset' }),
     },
     an_end_within_the_tls_handshake: {
-      ends: [`refused ${TLS}`],
+      ends: [`refused ${IO}`],
       fault: random => within(random, { kind: 'end' }),
     },
     silence_within_the_tls_handshake: {

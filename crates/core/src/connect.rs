@@ -339,6 +339,8 @@ impl Driver {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.wait(Interest { read: true, write: false })?;
                 }
+                // Of TLS, which was not told of it. What came of the response says more.
+                Err(_) if self.transport.saw_end() => return Ok(0),
                 Err(error) => return Err(Error::io("reading the response to the upgrade", error)),
             }
         }

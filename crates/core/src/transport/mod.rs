@@ -139,6 +139,11 @@ impl Transport {
         self.below_mut().leave_reading(leaves);
     }
 
+    /// Whether the socket's stream has ended.
+    pub(crate) fn saw_end(&self) -> bool {
+        self.below().saw_end()
+    }
+
     /// Whether this turn's kernel read brought bytes.
     pub(crate) fn has_read(&self) -> bool {
         self.below().has_read()
