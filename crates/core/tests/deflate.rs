@@ -244,7 +244,7 @@ fn a_message_is_sent_as_it_is_by_choice_when_short_or_empty() {
 }
 
 #[test]
-fn queued_messages_are_counted_as_given_and_compressed_in_the_order_they_are_sent() {
+fn queued_messages_are_counted_uncompressed_and_sent_compressed_in_the_order_they_are_sent() {
     let mut connection = opened([]);
     connection.stream_mut().room = 3;
     let messages: Vec<_> = (0..50).map(|n| format!("message {n} of the same words and words")).collect();
@@ -257,7 +257,8 @@ fn queued_messages_are_counted_as_given_and_compressed_in_the_order_they_are_sen
             _ => connection.send_text(message),
         };
         assert_eq!(sent.unwrap(), Sent::Queued);
-        queued += message.len();
+        // A frame's header and mask are 6 bytes.
+        queued += 6 + message.len();
         assert_eq!(connection.buffered_amount(), first + queued);
     }
     while connection.buffered_amount() > 0 {
