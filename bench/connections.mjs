@@ -1,4 +1,4 @@
-// Opens connections that bring nothing and prints what each has added to the process.
+// Opens connections that bring nothing and prints what each has added to the process, and what they take.
 
 import { readdirSync, readFileSync } from 'node:fs';
 
@@ -30,10 +30,15 @@ for (let opened = 0; opened < count; opened += 50) {
   await Promise.all(Array.from({ length: Math.min(50, count - opened) }, open));
 }
 const after = usage();
+const begun = { used: process.cpuUsage(), at: performance.now() };
+await new Promise(resolve => setTimeout(resolve, 1000));
+const { user, system } = process.cpuUsage(begun.used);
 const each = name => (after[name] - before[name]) / count;
 const result = {
   memory: each('memory'),
   threads: each('threads'),
   descriptors: each('descriptors'),
+  /** Of one processor, by all of them together. */
+  processor: (user + system) / 1e3 / (performance.now() - begun.at),
 };
 process.stdout.write(JSON.stringify(result), () => process.exit());

@@ -22,7 +22,7 @@ export const SETTINGS = {
   turn: 'client and server, which sleeps, in one process pinned to processor 1; 400 rounds of 1,000 turns, once',
 };
 
-/** Memory, threads and descriptors of 1, 100 and 1,000 connections that bring nothing. */
+/** Memory, threads, descriptors and processor time of 1, 100 and 1,000 connections that bring nothing. */
 export async function idleConnections({ measure }) {
   const server = spawn(process.execPath, [join(here, 'idle-server.mjs')], {
     stdio: ['pipe', 'pipe', 'inherit'],
@@ -36,7 +36,7 @@ export async function idleConnections({ measure }) {
       const command = [process.execPath, '--expose-gc', join(here, 'connections.mjs'), task];
       clients[name] = await measure('0,1', command);
     }
-    const title = `${count} idle connections: growth for each`;
+    const title = `${count} idle connections: growth for each, and processor time of all`;
     results.push({ title, reference: ['ws'], clients });
     print(title, clients);
   }
@@ -54,8 +54,11 @@ export async function idleTurn({ measure }) {
 
 function print(title, clients) {
   console.log(`\n${title}`);
-  for (const [name, { memory, threads, descriptors }] of Object.entries(clients)) {
+  for (const [name, { memory, threads, descriptors, processor }] of Object.entries(clients)) {
     const kib = `${(memory / 1024).toFixed(1)} KiB`.padStart(12);
-    console.log(`${name.padEnd(18)}${kib}  ${threads} threads  ${descriptors} descriptors`);
+    const percent = `${(processor * 100).toFixed(2)} % of a processor in all`;
+    console.log(
+      `${name.padEnd(18)}${kib}  ${threads} threads  ${descriptors} descriptors  ${percent}`,
+    );
   }
 }

@@ -7,8 +7,8 @@ import {
   S9NonBlockingWebSocketClient,
 } from 's9-websocket';
 
-/** How long the waiting variants wait: longer than any measurement goes without a message. */
-const WAITING = 1000;
+/** As the pages have it. It ends no wait here: nobody is told of idle turns. */
+const WAITING = 10;
 
 function handlerOf(face, sender) {
   return {
