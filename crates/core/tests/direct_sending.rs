@@ -92,7 +92,7 @@ fn a_cork_over_a_sleeping_thread_is_sent_by_the_sender() {
         for text in ["one", "two", "three"] {
             held.send(text);
         }
-        assert_eq!(held.client.buffered_amount(), 11);
+        assert_eq!(held.client.buffered_amount(), 3 * 6 + 11, "bytes of frames");
     });
     assert_eq!(held.client.buffered_amount(), 0);
     for text in ["one", "two", "three"] {
@@ -109,9 +109,9 @@ fn what_the_thread_is_to_send_is_not_overtaken() {
     // Too large for the sender.
     let large = "x".repeat((16 << 10) + 1);
     held.send(&large);
-    assert_eq!(held.client.buffered_amount(), large.len());
+    assert_eq!(held.client.buffered_amount(), 8 + large.len());
     held.send("behind it");
-    assert_eq!(held.client.buffered_amount(), large.len() + 9);
+    assert_eq!(held.client.buffered_amount(), 8 + large.len() + 6 + 9);
     held.finish();
     let lines = server.join();
     assert_eq!(lines, [&format!("text {large}"), "text behind it", "close 1000 ", "end after close"]);
