@@ -201,8 +201,25 @@ impl Session {
         if self.is_blocking && self.connection.wants_write() {
             // The write has used up some of the handshake's time, if not all.
             self.connection.arm_deadline(began);
+            self.finish_close(began);
         }
         Ok(())
+    }
+
+    /// Goes on with the Close frame, and what is to go out ahead of it, where no loop runs that would.
+    fn finish_close(&mut self, began: Instant) {
+        let own = self.timeouts.and_then(|timeouts| timeouts.write);
+        let limit = own.map_or(self.close_timeout, |own| own.min(self.close_timeout));
+        while !self.is_running() && self.longest_wait.is_none() && self.can_write() && began.elapsed() < limit
+        {
+            self.connection.stream_mut().retry_write();
+            self.connection.flush(self.now);
+        }
+    }
+
+    /// Whether there is something to be written, and TLS does not have to read for that.
+    fn can_write(&self) -> bool {
+        self.connection.wants_write() && !self.connection.stream().write_waits_for_read()
     }
 
     /// Carries out a command, as the method of its name does.
@@ -237,8 +254,7 @@ impl Session {
             self.connection.flush(self.now);
         }
         // The turn to come reads, and goes on with the write.
-        let waits = self.connection.wants_write() && !self.connection.stream().write_waits_for_read();
-        if is_over || !self.connection.is_open() || !waits {
+        if is_over || !self.connection.is_open() || !self.can_write() {
             self.writing_since = None;
         }
         self.writing_since.is_some()

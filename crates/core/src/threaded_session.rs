@@ -270,6 +270,7 @@ fn run_on_thread<S: EventSink>(link: &Link, mut handler: ThreadHandler<S>, mut w
         let Some(running) = outlet.as_mut() else { return };
         let turn = turn(&mut running.session, &mut handler);
         link.note_unsent(&running.session);
+        let is_bypassed = link.is_bypassed();
         let is_conversation = handler.is_unpublished && running.expect_answers();
         let next_wait = match turn {
             Turn::Ended => return,
@@ -278,7 +279,7 @@ fn run_on_thread<S: EventSink>(link: &Link, mut handler: ThreadHandler<S>, mut w
             Turn::Busy | Turn::Waiting | Turn::Idle | Turn::Full => {
                 // Nobody is told of idle turns, and what else a turn could do ends a wait, but for commands that
                 // come past the link.
-                running.session.limit_waits(link.is_bypassed());
+                running.session.limit_waits(is_bypassed);
                 running.session.next_wait()
             }
         };
@@ -297,7 +298,8 @@ fn run_on_thread<S: EventSink>(link: &Link, mut handler: ThreadHandler<S>, mut w
             thread::yield_now();
         }
         let longest = quiet.longest_wait(has_received, longest, || handler.rest());
-        let waited = waiter.wait(&[(SOCKET, interest)], longest, || handler.has_work()).map(drop);
+        let has_work = || handler.has_work() || link.is_bypassed() != is_bypassed;
+        let waited = waiter.wait(&[(SOCKET, interest)], longest, has_work).map(drop);
         if let Err(error) = waited
             && let Some(running) = link.outlet().as_mut()
         {

@@ -6,7 +6,7 @@
 mod server;
 
 use std::{
-    io::Write,
+    io::{Read, Write},
     sync::mpsc,
     time::{Duration, Instant},
 };
@@ -104,6 +104,34 @@ fn the_end_of_a_cork_blocks_as_a_send_does() {
         while session.keep_writing() {}
         assert_eq!(session.buffered_amount(), 0);
         assert_eq!(server.join(), 8 << 20);
+    }
+}
+
+#[test]
+fn a_close_frame_behind_full_buffers_goes_out_though_no_loop_runs() {
+    // Whether the frame finds room by itself depends on what the kernel has just made of the message.
+    for round in 0..12 {
+        let server = serve_with_buffer(false, Some(8 << 10), |peer| {
+            let (mut received, mut chunk) = (Vec::new(), [0; 4 << 10]);
+            let (_nobody, pause) = mpsc::channel::<()>();
+            loop {
+                match (&peer.tcp).read(&mut chunk) {
+                    Ok(0) | Err(_) => return received,
+                    Ok(count) => received.extend_from_slice(&chunk[..count]),
+                }
+                if received.len() > 150_000 {
+                    let _ = pause.recv_timeout(3 * SLICE);
+                }
+            }
+        });
+        let options = BlockingOptions::new().send_buffer_size(Some(8 << 10)).unwrap();
+        let mut client = S9BlockingWebSocketClient::connect(&server.url, options).unwrap();
+        assert_eq!(client.send_binary_message(vec![0; 200_000 + round * 777]).unwrap(), Sent::Flushed);
+        client.close(None).unwrap();
+        drop(client);
+        let received = server.join();
+        let end = received.last_chunk::<8>().map(|end| [end[0], end[1]]);
+        assert_eq!(end, Some([0x88, 0x82]), "round {round}: a Close frame with a code");
     }
 }
 
