@@ -3,12 +3,10 @@
 import { integer, timeout } from './argument';
 import { BATCH_CAPACITY, type Batch, borrowBatch, Result, returnBatch } from './batch';
 import { converting, S9WebSocketError } from './errors';
-import { EventSource } from './event-source';
+import { EventSource, LONGEST_TICK } from './event-source';
 import { readEvent, type WebSocketEvent } from './events';
 import type { NativeReceiver } from './native';
 
-/** For so many milliseconds events are handed out without waiting before the event loop gets a turn. */
-const LONGEST_TICK = 1;
 /** How many events lie between two looks at the clock, which takes as long as half a short event. */
 const EVENTS_A_LOOK = 16;
 /** What a native wait takes at most, so that a worker can be terminated. */

@@ -13,6 +13,9 @@ const enum Otherwise {
   ArmUnlessExpected = 3,
 }
 
+/** For so many milliseconds events are handed out before the rest of the event loop gets a turn. */
+export const LONGEST_TICK = 1;
+
 /**
  * How long in milliseconds the event loop stays awake for an event that is expected: an answer to what was
  * sent, or what comes behind another from a thread that spins. Waking it takes longer than all else that an

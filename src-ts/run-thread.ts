@@ -6,10 +6,7 @@ import { BATCH_CAPACITY, borrowBatch, Result, returnBatch } from './batch';
 import type { ClientCore } from './client-core';
 import type { Delivery } from './delivery';
 import { fromThrown } from './errors';
-import { EventSource } from './event-source';
-
-/** For so many milliseconds batches are delivered before the event loop gets a turn. */
-const LONGEST_TICK = 1;
+import { EventSource, LONGEST_TICK } from './event-source';
 
 /** Resolves once `quit` has been delivered; rejects with what the handler threw. */
 export function runOnThread(core: ClientCore, delivery: Delivery<unknown>): Promise<void> {

@@ -44,7 +44,7 @@ export function nativeTls(tls: unknown): Record<string, unknown> {
   for (const [name, value] of Object.entries(native)) {
     if (name === 'ca') {
       const given: unknown[] = Array.isArray(value) ? value : [value];
-      // Natively that is as if it were left out: who trusts nobody would trust the system's roots.
+      // Nobody would be trusted: whoever found no certificate hears of that before the handshake fails.
       if (given.length === 0) throw refused('tls.ca', 'an empty array', 'one certificate or more');
       native.ca = given.map(one => material('tls.ca', one));
     } else if (name === 'cert' || name === 'key' || name === 'pfx') {

@@ -59,8 +59,6 @@ pub struct Session {
     turn_began: Instant,
     /// Longest time without a return to the caller.
     longest_wait: Option<Duration>,
-    /// Waits end after their time too.
-    limits_waits: bool,
     /// Since when reads or waits have brought nothing; only kept while something cuts them short.
     waiting_since: Option<Instant>,
     /// The armed read timeout is shorter than the client's own.
@@ -143,7 +141,6 @@ impl Session {
             now: Instant::now(),
             turn_began: Instant::now(),
             longest_wait: None,
-            limits_waits: true,
             waiting_since: None,
             reads_are_cut: false,
             writing_since: None,
@@ -212,9 +209,14 @@ impl Session {
         let limit = own.map_or(self.close_timeout, |own| own.min(self.close_timeout));
         while !self.is_running() && self.longest_wait.is_none() && self.can_write() && began.elapsed() < limit
         {
-            self.connection.stream_mut().retry_write();
-            self.connection.flush(self.now);
+            self.write_on();
         }
+    }
+
+    /// Goes on with a write that has blocked, for as long as one may.
+    fn write_on(&mut self) {
+        self.connection.stream_mut().retry_write();
+        self.connection.flush(self.now);
     }
 
     /// Whether there is something to be written, and TLS does not have to read for that.
@@ -250,8 +252,7 @@ impl Session {
         let limit = self.timeouts.and_then(|timeouts| timeouts.write);
         let is_over = limit.is_some_and(|limit| since.elapsed() >= limit);
         if !is_over && self.connection.is_open() && self.connection.wants_write() {
-            self.connection.stream_mut().retry_write();
-            self.connection.flush(self.now);
+            self.write_on();
         }
         // The turn to come reads, and goes on with the write.
         if is_over || !self.connection.is_open() || !self.can_write() {
@@ -358,17 +359,12 @@ impl Session {
     /// is told of idle turns, at most until the closing handshake's deadline. Zero spins; `None` waits for
     /// ever.
     pub fn longest_wait_now(&self, is_told_of_idling: bool) -> Option<Duration> {
-        let own = self.longest_own_wait(is_told_of_idling);
+        let own = self.own_wait(is_told_of_idling);
         [own, self.until_deadline()].into_iter().flatten().min()
     }
 
-    /// Whether waits end after their time too, and not only for what comes: as long as nobody is told of idle
-    /// turns, and the loop does not spin, they need not.
-    pub(crate) fn limit_waits(&mut self, limits: bool) {
-        self.limits_waits = limits;
-    }
-
-    fn longest_own_wait(&self, is_limited: bool) -> Option<Duration> {
+    /// A wait without a limit lasts until something comes, unless the loop spins.
+    fn own_wait(&self, is_limited: bool) -> Option<Duration> {
         self.wait.longest().filter(|longest| is_limited || longest.is_zero())
     }
 
@@ -418,7 +414,7 @@ impl Session {
 
     /// Waits unless `commands` says that there are some; whether the socket became ready.
     pub(crate) fn wait_unless(&mut self, commands: impl FnOnce() -> bool) -> bool {
-        let Some((interest, longest)) = self.next_wait() else { return false };
+        let Some((interest, longest)) = self.next_wait(true) else { return false };
         let ready = self
             .waiter()
             .and_then(|waiter| Ok(waiter.wait(&[(SOCKET, interest)], longest, commands)?.next().is_some()));
@@ -428,13 +424,13 @@ impl Session {
         })
     }
 
-    /// What to wait for now, and how long at most; `None` not to wait.
-    pub(crate) fn next_wait(&mut self) -> Option<(Interest, Option<Duration>)> {
+    /// What to wait for now, and how long at most; `None` not to wait. `is_limited` where idle turns are of use.
+    pub(crate) fn next_wait(&mut self, is_limited: bool) -> Option<(Interest, Option<Duration>)> {
         let full = std::mem::take(&mut self.full);
         if self.is_blocking && !full || self.connection.is_over() {
             return None;
         }
-        let mut longest = if full { Some(FULL_WAIT) } else { self.longest_own_wait(self.limits_waits) };
+        let mut longest = if full { Some(FULL_WAIT) } else { self.own_wait(is_limited) };
         if longest == Some(Duration::ZERO) {
             return None;
         }

@@ -276,12 +276,9 @@ fn run_on_thread<S: EventSink>(link: &Link, mut handler: ThreadHandler<S>, mut w
             Turn::Ended => return,
             // What came may be all there is: the wait tells, and costs no more than a read in vain.
             Turn::Busy | Turn::Waiting if handler.was_full => None,
-            Turn::Busy | Turn::Waiting | Turn::Idle | Turn::Full => {
-                // Nobody is told of idle turns, and what else a turn could do ends a wait, but for commands that
-                // come past the link.
-                running.session.limit_waits(is_bypassed);
-                running.session.next_wait()
-            }
+            // Nobody is told of idle turns, and what else a turn could do ends a wait, but for commands that come
+            // past the link.
+            Turn::Busy | Turn::Waiting | Turn::Idle | Turn::Full => running.session.next_wait(is_bypassed),
         };
         let has_received = running.session.has_read();
         drop(outlet);

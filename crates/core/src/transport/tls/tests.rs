@@ -340,12 +340,16 @@ fn connectors_are_cached_within_bounds() {
     assert!(CONNECTORS.lock().unwrap().len() <= CACHED_CONNECTORS);
 }
 
-#[test]
-fn a_plain_server_is_a_tls_error() {
+/// Accepts one connection.
+fn without_tls(serve: impl FnOnce(TcpStream) + Send + 'static) -> (SocketAddr, thread::JoinHandle<()>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
-    let thread = thread::spawn(move || {
-        let mut stream = listener.accept().unwrap().0;
+    (address, thread::spawn(move || serve(listener.accept().unwrap().0)))
+}
+
+#[test]
+fn a_plain_server_is_a_tls_error() {
+    let (address, thread) = without_tls(|mut stream| {
         stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
         let _ = stream.read_to_end(&mut Vec::new());
     });
@@ -355,10 +359,7 @@ fn a_plain_server_is_a_tls_error() {
 
 #[test]
 fn a_server_that_never_lets_the_handshake_wait_is_left_at_the_deadline() {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let address = listener.local_addr().unwrap();
-    let server = thread::spawn(move || {
-        let mut stream = listener.accept().unwrap().0;
+    let (address, server) = without_tls(|mut stream| {
         // HelloRequests, which a client may pass over (RFC 5246, section 7.4.1.1).
         let flood = [0x16, 3, 3, 0, 4, 0, 0, 0, 0].repeat(10_000);
         while stream.write_all(&flood).is_ok() {}
@@ -371,10 +372,7 @@ fn a_server_that_never_lets_the_handshake_wait_is_left_at_the_deadline() {
 
 #[test]
 fn a_reset_within_the_handshake_is_the_systems_error() {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let address = listener.local_addr().unwrap();
-    let thread = thread::spawn(move || {
-        let mut stream = listener.accept().unwrap().0;
+    let (address, thread) = without_tls(|mut stream| {
         stream.read_exact(&mut [0; 5]).unwrap();
         SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
     });
@@ -387,10 +385,7 @@ fn a_reset_within_the_handshake_is_the_systems_error() {
 #[test]
 fn an_end_within_the_handshake_is_no_fault_of_tls() {
     for part in [&b""[..], &[0x16, 3, 3, 0, 90, 2]] {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let address = listener.local_addr().unwrap();
-        let thread = thread::spawn(move || {
-            let mut stream = listener.accept().unwrap().0;
+        let (address, thread) = without_tls(move |mut stream| {
             stream.write_all(part).unwrap();
             stream.shutdown(Shutdown::Write).unwrap();
             let _ = stream.read_to_end(&mut Vec::new());
