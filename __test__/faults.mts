@@ -200,7 +200,9 @@ export async function resourcesAfterAll(proxy: FaultProxy): Promise<Resources> {
   await stat('.');
   const most = { descriptors: 0, threads: 0 };
   for (const way of [...Object.values(WAYS), ...Object.values(WAYS)]) {
-    const path = await proxy.path(false, { at: 'accept' }, { seed: SEED, sizes: 'small' });
+    // Answers come late enough for a client to wait, for which the environment's watcher is made.
+    const late: Fault = { at: 'accept', toClient: { kind: 'coalesce', time: 10 } };
+    const path = await proxy.path(false, late, { seed: SEED, sizes: 'small' });
     await way.run(path.url, {}, (event, speaker) => {
       if (event.type === 'activated') speaker.close();
     });
